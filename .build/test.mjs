@@ -1,97 +1,86 @@
 // Runs one group of compiled tests: unit (dist/test minus the groups below), e2e, fuzz or bench. Each file is a process
 // of its own, so that a wedged socket or a leaked handle names its file; a file that outlives its limit is killed and fails.
-import { spawn } from "node:child_process";
-import { readdir } from "node:fs/promises";
-import { cpus } from "node:os";
-import { join } from "node:path";
-import { stripVTControlCharacters } from "node:util";
+import { spawn } from 'node:child_process';
+import { readdir } from 'node:fs/promises';
+import { cpus } from 'node:os';
+import { join } from 'node:path';
+import { stripVTControlCharacters } from 'node:util';
 
-const [group = "unit", ...only] = process.argv.slice(2);
-const groups = ["e2e", "fuzz", "bench", "support", "guests"];
-const root = "dist/test";
+const [group = 'unit', ...only] = process.argv.slice(2);
+const groups = ['e2e', 'fuzz', 'bench', 'support', 'guests'];
+const root = 'dist/test';
 const limitMs = {
-	unit: 120_000,
-	e2e: 900_000,
-	fuzz: 3_600_000,
-	bench: 1_800_000,
+  unit: 120_000,
+  e2e: 900_000,
+  fuzz: 3_600_000,
+  bench: 1_800_000,
 }[group];
-const suffix =
-	group === "bench" ? ".bench.js" : group === "fuzz" ? ".fuzz.js" : ".test.js";
+const suffix = group === 'bench' ? '.bench.js' : group === 'fuzz' ? '.fuzz.js' : '.test.js';
 
-const inGroup = (file) =>
-	group === "unit"
-		? !groups.includes(file.split("/")[0])
-		: file.startsWith(`${group}/`);
+const inGroup = (file) => (group === 'unit' ? !groups.includes(file.split('/')[0]) : file.startsWith(`${group}/`));
 const files = (await readdir(root, { recursive: true }))
-	.filter((f) => f.endsWith(suffix) && inGroup(f))
-	.filter((f) => only.length === 0 || only.some((o) => f.includes(o)))
-	.sort();
+  .filter((f) => f.endsWith(suffix) && inGroup(f))
+  .filter((f) => only.length === 0 || only.some((o) => f.includes(o)))
+  .sort();
 
 const totals = { passed: 0, failed: 0, skipped: 0 };
 const failures = [];
 
 function runFile(file) {
-	return new Promise((resolve) => {
-		const started = Date.now();
-		const child = spawn(
-			process.execPath,
-			["--enable-source-maps", join(root, file)],
-			{ stdio: ["ignore", "pipe", "pipe"] },
-		);
-		let output = "";
-		child.stdout.on("data", (d) => (output += d));
-		child.stderr.on("data", (d) => (output += d));
-		let late = false;
-		const timer = setTimeout(() => {
-			late = true;
-			child.kill("SIGKILL");
-		}, limitMs);
-		child.on("close", (code, signal) => {
-			clearTimeout(timer);
-			const plain = stripVTControlCharacters(output);
-			const sum = (label) =>
-				[
-					...plain.matchAll(new RegExp(`^\\s*${label}:\\s+(\\d+)`, "gm")),
-				].reduce((n, m) => n + Number(m[1]), 0);
-			const total = sum("Total");
-			const passed = sum("Passed");
-			const skips = [...plain.matchAll(/^SKIP (.*)$/gm)].map((m) => m[1]);
-			let failed = total - passed - sum("Skipped");
-			if (late || (code !== 0 && failed === 0)) failed += 1;
-			const ok = failed === 0;
-			totals.passed += passed - skips.length;
-			totals.failed += failed;
-			totals.skipped += sum("Skipped") + skips.length;
-			const note = late
-				? ` killed after ${limitMs / 1000} s`
-				: signal
-					? ` signal ${signal}`
-					: code !== 0
-						? ` exit ${code}`
-						: "";
-			console.log(
-				`${ok ? "ok  " : "FAIL"} ${file} ${passed}/${total} ${((Date.now() - started) / 1000).toFixed(1)} s${note}`,
-			);
-			for (const skip of skips) console.log(`     skipped: ${skip}`);
-			if (!ok) failures.push(`---- ${file}${note}\n${output}`);
-			else if (group === "bench" || process.env.VERBOSE) console.log(output);
-			resolve();
-		});
-	});
+  return new Promise((resolve) => {
+    const started = Date.now();
+    const child = spawn(process.execPath, ['--enable-source-maps', join(root, file)], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    let output = '';
+    child.stdout.on('data', (d) => (output += d));
+    child.stderr.on('data', (d) => (output += d));
+    let late = false;
+    const timer = setTimeout(() => {
+      late = true;
+      child.kill('SIGKILL');
+    }, limitMs);
+    child.on('close', (code, signal) => {
+      clearTimeout(timer);
+      const plain = stripVTControlCharacters(output);
+      const sum = (label) =>
+        [...plain.matchAll(new RegExp(`^\\s*${label}:\\s+(\\d+)`, 'gm'))].reduce((n, m) => n + Number(m[1]), 0);
+      const total = sum('Total');
+      const passed = sum('Passed');
+      const skips = [...plain.matchAll(/^SKIP (.*)$/gm)].map((m) => m[1]);
+      let failed = total - passed - sum('Skipped');
+      if (late || (code !== 0 && failed === 0)) failed += 1;
+      const ok = failed === 0;
+      totals.passed += passed - skips.length;
+      totals.failed += failed;
+      totals.skipped += sum('Skipped') + skips.length;
+      const note = late
+        ? ` killed after ${limitMs / 1000} s`
+        : signal
+          ? ` signal ${signal}`
+          : code !== 0
+            ? ` exit ${code}`
+            : '';
+      console.log(
+        `${ok ? 'ok  ' : 'FAIL'} ${file} ${passed}/${total} ${((Date.now() - started) / 1000).toFixed(1)} s${note}`,
+      );
+      for (const skip of skips) console.log(`     skipped: ${skip}`);
+      if (!ok) failures.push(`---- ${file}${note}\n${output}`);
+      else if (group === 'bench' || process.env.VERBOSE) console.log(output);
+      resolve();
+    });
+  });
 }
 
 // Timings of benches and system tests must not disturb one another.
-const lanes = group === "unit" ? Math.max(1, cpus().length) : 1;
+const lanes = group === 'unit' ? Math.max(1, cpus().length) : 1;
 const queue = [...files];
 await Promise.all(
-	Array.from({ length: lanes }, async () => {
-		for (let file = queue.shift(); file !== undefined; file = queue.shift())
-			await runFile(file);
-	}),
+  Array.from({ length: lanes }, async () => {
+    for (let file = queue.shift(); file !== undefined; file = queue.shift()) await runFile(file);
+  }),
 );
 for (const text of failures) console.log(text);
 if (files.length === 0) console.log(`no ${group} tests match`);
-console.log(
-	`${group}: ${totals.passed} passed, ${totals.failed} failed, ${totals.skipped} skipped`,
-);
+console.log(`${group}: ${totals.passed} passed, ${totals.failed} failed, ${totals.skipped} skipped`);
 process.exit(totals.failed > 0 || files.length === 0 ? 1 : 0);
