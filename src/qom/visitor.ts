@@ -1,0 +1,213 @@
+import { QemuError } from '../system/errors.js';
+import { int64, isJsonObject, type JsonObject, type JsonValue } from '../system/json.js';
+import { parseBool, parseInteger, parseSize } from '../system/numbers.js';
+import type { BuiltinType, ObjectType, QapiType } from './qapi.js';
+
+/**
+ * `json`: values carry their JSON types (QMP, JSON syntax on the command line). `keyval`: scalars are text, as
+ * `key=value` options and HMP give them. QEMU: qapi/qobject-input-visitor.c.
+ */
+export type InputMode = 'json' | 'keyval';
+
+/**
+ * Checks `value` against a QAPI type and returns it in JSON shape (text converted in keyval mode, integers normalised).
+ *
+ * @param name dotted path used in error texts
+ * @throws QemuError with QEMU's sentence
+ */
+export function visit(type: QapiType, value: JsonValue, name: string, mode: InputMode = 'json'): JsonValue {
+  switch (type.meta) {
+    case 'builtin':
+      return visitBuiltin(type, value, name, mode);
+    case 'enum': {
+      const text = visitString(value, name);
+      if (!type.values.includes(text)) throw new QemuError(`Parameter '${name}' does not accept value '${text}'`);
+      return text;
+    }
+    case 'array':
+      return visitList(type.element, value, name, mode);
+    case 'alternate': {
+      const branch = type.types.find((candidate) => jsonTypeMatches(candidate, value, mode));
+      if (branch === undefined) throw wrongType(name, type.name);
+      return visit(branch, value, name, mode);
+    }
+    case 'object':
+      return visitObject(type, value, name, mode);
+  }
+}
+
+/** `visit` for the arguments of a command or the options of an object: members are named without a prefix. */
+export function visitMembers(type: ObjectType, value: JsonObject, mode: InputMode = 'json'): JsonObject {
+  return visitObject(type, value, '', mode);
+}
+
+function wrongType(name: string, expected: string): QemuError {
+  return new QemuError(`Invalid parameter type for '${name}', expected: ${expected}`);
+}
+
+function badValue(name: string, expected: string, hint?: string): QemuError {
+  return new QemuError(`Parameter '${name}' expects ${expected}`, hint === undefined ? {} : { hint });
+}
+
+function visitString(value: JsonValue, name: string): string {
+  if (typeof value !== 'string') throw wrongType(name, 'string');
+  return value;
+}
+
+const unsignedBits = { uint8: 8, uint16: 16, uint32: 32 } as const;
+const signedBits = { int8: 8, int16: 16, int32: 32 } as const;
+
+function visitBuiltin(type: BuiltinType, value: JsonValue, name: string, mode: InputMode): JsonValue {
+  switch (type.name) {
+    case 'str':
+      return visitString(value, name);
+    case 'bool':
+      return visitBool(value, name, mode);
+    case 'any':
+      return value;
+    case 'null':
+      if (value !== null && !(mode === 'keyval' && value === '')) throw wrongType(name, 'null');
+      return null;
+    case 'number':
+      return visitNumber(value, name, mode);
+    case 'int':
+    case 'int64':
+      return int64(visitInt64(value, name, mode));
+    case 'uint64':
+      return int64(visitUint64(value, name, mode));
+    case 'size':
+      return int64(mode === 'keyval' ? visitSizeText(value, name) : visitUint64(value, name, mode));
+    case 'uint8':
+    case 'uint16':
+    case 'uint32': {
+      const wide = visitUint64(value, name, mode);
+      if (wide >> BigInt(unsignedBits[type.name]) !== 0n) throw badValue(name, `${type.name}_t`);
+      return Number(wide);
+    }
+    case 'int8':
+    case 'int16':
+    case 'int32': {
+      const wide = visitInt64(value, name, mode);
+      if (BigInt.asIntN(signedBits[type.name], wide) !== wide) throw badValue(name, `${type.name}_t`);
+      return Number(wide);
+    }
+  }
+}
+
+function visitBool(value: JsonValue, name: string, mode: InputMode): boolean {
+  if (mode === 'json') {
+    if (typeof value !== 'boolean') throw wrongType(name, 'boolean');
+    return value;
+  }
+  const parsed = parseBool(visitString(value, name));
+  if (parsed === undefined) throw badValue(name, "'on' or 'off'");
+  return parsed;
+}
+
+function visitNumber(value: JsonValue, name: string, mode: InputMode): number {
+  if (mode === 'keyval') {
+    const text = visitString(value, name);
+    const parsed = text.trim() === '' ? Number.NaN : Number(text);
+    if (!Number.isFinite(parsed)) throw badValue(name, 'a number');
+    return parsed;
+  }
+  if (typeof value === 'number') return value;
+  if (typeof value === 'bigint') return Number(value);
+  throw wrongType(name, 'number');
+}
+
+/** An integer literal, as opposed to a double: doubles with an integral value arrive as objects (system/json.ts). */
+function integer(value: JsonValue): bigint | undefined {
+  if (typeof value === 'bigint') return value;
+  return typeof value === 'number' && Number.isInteger(value) ? BigInt(value) : undefined;
+}
+
+function visitInt64(value: JsonValue, name: string, mode: InputMode): bigint {
+  if (mode === 'keyval') {
+    const parsed = parseInteger(visitString(value, name));
+    if (parsed === undefined || BigInt.asIntN(64, parsed) !== parsed) throw badValue(name, 'integer');
+    return parsed;
+  }
+  const parsed = integer(value);
+  if (parsed === undefined || BigInt.asIntN(64, parsed) !== parsed) throw wrongType(name, 'integer');
+  return parsed;
+}
+
+function visitUint64(value: JsonValue, name: string, mode: InputMode): bigint {
+  const parsed = mode === 'keyval' ? parseInteger(visitString(value, name)) : integer(value);
+  if (parsed === undefined || parsed >= 1n << 64n || parsed < -(1n << 63n)) throw badValue(name, 'uint64');
+  return BigInt.asUintN(64, parsed);
+}
+
+function visitSizeText(value: JsonValue, name: string): bigint {
+  const parsed = parseSize(visitString(value, name));
+  if (parsed === undefined) throw badValue(name, 'a size value');
+  return parsed;
+}
+
+function visitList(element: QapiType, value: JsonValue, name: string, mode: InputMode): JsonValue[] {
+  if (Array.isArray(value)) {
+    return value.map((item, i) => visit(element, item, mode === 'keyval' ? `${name}.${i}` : `${name}[${i}]`, mode));
+  }
+  // QEMU's option text for integer lists: "0-2" or a single number (qapi/string-input-visitor.c).
+  if (mode === 'keyval' && typeof value === 'string') {
+    const range = /^(\d+)-(\d+)$/.exec(value);
+    if (range === null) return [visit(element, value, name, mode)];
+    const [from, to] = [Number(range[1]), Number(range[2])];
+    if (to < from || to - from > 65_535) throw badValue(name, 'a valid range');
+    return Array.from({ length: to - from + 1 }, (_, i) => visit(element, from + i, name, 'json'));
+  }
+  throw wrongType(name, 'array');
+}
+
+function visitObject(type: ObjectType, value: JsonValue, name: string, mode: InputMode): JsonObject {
+  if (!isJsonObject(value)) throw wrongType(name, 'object');
+  const prefix = name === '' ? '' : `${name}.`;
+  const result: JsonObject = {};
+  const known = new Set<string>();
+  const take = (part: ObjectType): void => {
+    for (const [key, member] of Object.entries(part.members)) {
+      known.add(key);
+      const given = Object.hasOwn(value, key) ? value[key] : undefined;
+      if (given !== undefined) result[key] = visit(member.type, given, prefix + key, mode);
+      else if (!member.optional) throw new QemuError(`Parameter '${prefix}${key}' is missing`);
+    }
+    if (part.tag === undefined) return;
+    const tag = result[part.tag];
+    const variant = typeof tag === 'string' ? part.variants?.[tag] : undefined;
+    if (variant !== undefined) take(variant);
+  };
+  take(type);
+  for (const key of Object.keys(value)) {
+    if (!known.has(key)) throw new QemuError(`Parameter '${prefix}${key}' is unexpected`);
+  }
+  return result;
+}
+
+function jsonTypeMatches(type: QapiType, value: JsonValue, mode: InputMode): boolean {
+  switch (type.meta) {
+    case 'object':
+      return isJsonObject(value);
+    case 'array':
+      return Array.isArray(value);
+    case 'enum':
+      return typeof value === 'string' && type.values.includes(value);
+    case 'alternate':
+      return type.types.some((inner) => jsonTypeMatches(inner, value, mode));
+    case 'builtin':
+      if (mode === 'keyval') return typeof value === 'string' && (type.name === 'str' || scalarFits(type, value));
+      if (type.name === 'str') return typeof value === 'string';
+      if (type.name === 'bool') return typeof value === 'boolean';
+      if (type.name === 'null') return value === null;
+      return type.name === 'any' || typeof value === 'number' || typeof value === 'bigint';
+  }
+}
+
+function scalarFits(type: BuiltinType, text: string): boolean {
+  try {
+    visitBuiltin(type, text, '', 'keyval');
+    return true;
+  } catch {
+    return false;
+  }
+}
