@@ -1,0 +1,18 @@
+import type { QomObject } from '../qom/object.js';
+import type { Machine } from './machine.js';
+
+/**
+ * What every room may know of the accelerator in use; accel/accel.ts builds the contract for machines on it.
+ */
+export interface Accelerator extends QomObject {
+  /** As -accel takes it: `nitro`, `kvm`, `tcg`, `qtest`. */
+  readonly acceleratorName: string;
+  /**
+   * Opens what the accelerator drives; the machine object exists, nothing is built yet.
+   *
+   * @throws QemuError when the host lacks it, naming cause and fix
+   */
+  initMachine(machine: Machine): void | Promise<void>;
+  /** Gives everything back; safe to call twice. */
+  shutdown(): void | Promise<void>;
+}

@@ -1,0 +1,271 @@
+import { QomObject } from '../qom/object.js';
+import { prop } from '../qom/property.js';
+import * as qapi from '../qom/qapi.js';
+import type { ObjectClass, TypeRegistry } from '../qom/types.js';
+import type { Accelerator } from './accelerator.js';
+import type { Int64, JsonObject } from './json.js';
+import { completeSmp, SMPConfiguration, type SmpOptions, type SmpTopology } from './smp.js';
+import type { System } from './system.js';
+
+/** Class data of machine types (TypeInfo.data of `NAME-machine`). */
+export interface MachineClassData {
+  readonly desc: string;
+  readonly maxCpus: number;
+  readonly minCpus?: number;
+  readonly defaultCpus?: number;
+  /** Bytes of guest RAM without -m. */
+  readonly defaultRamSize: number;
+  /** Id of the memory backend the machine makes itself. */
+  readonly defaultRamId: string;
+  /** Reported by query-machines; absent where libvirt must not replace the machine's own backend. */
+  readonly reportedRamId?: string;
+  readonly defaultCpuType?: string;
+  readonly acpi?: boolean;
+  /** Nothing runs on it: any accelerator starts as far as QEMU's does. */
+  readonly executes?: boolean;
+  /** Sysbus device types that -device may make on this machine at start-up. */
+  readonly allowedSysbusDevices?: readonly string[];
+}
+
+export function machineData(type: ObjectClass): MachineClassData {
+  return type.data as unknown as MachineClassData;
+}
+
+/** One row of query-cpus-fast. */
+export interface CpuInfo {
+  readonly index: number;
+  readonly object: QomObject;
+  /** Host thread that runs the vCPU, or the process where no thread does. */
+  readonly threadId: number;
+  readonly props?: JsonObject;
+}
+
+export const MemorySizeConfiguration = qapi.struct('MemorySizeConfiguration', {
+  size: qapi.optional(qapi.size),
+  'max-size': qapi.optional(qapi.size),
+  slots: qapi.optional(qapi.uint64),
+});
+
+export const BootConfiguration = qapi.struct('BootConfiguration', {
+  order: qapi.optional(qapi.str),
+  once: qapi.optional(qapi.str),
+  menu: qapi.optional(qapi.bool),
+  splash: qapi.optional(qapi.str),
+  'splash-time': qapi.optional(qapi.int),
+  'reboot-timeout': qapi.optional(qapi.int),
+  strict: qapi.optional(qapi.bool),
+});
+
+/** The board: what -machine configures and what the object tree shows at /machine. */
+export abstract class Machine extends QomObject {
+  readonly system: System;
+  kernel = '';
+  initrd = '';
+  append = '';
+  dtb = '';
+  firmware = '';
+  shim = '';
+  dumpdtb = '';
+  dtCompatible = '';
+  memoryEncryption = '';
+  phandleStart: Int64 = 0;
+  graphics = true;
+  usb = false;
+  dumpGuestCore = true;
+  memMerge = true;
+  suppressVmdesc = false;
+  spcr = true;
+  auxRamShare = false;
+  boot: qapi.Infer<typeof BootConfiguration> = {};
+  /** Bytes asked for with -m; undefined leaves it to the machine. */
+  ramSize: number | undefined;
+  maxRamSize: number | undefined;
+  ramSlots = 0;
+  /** Id of the user's memory backend, '' for the machine's own. */
+  memoryBackendId = '';
+  /** The backend in use, once the machine has its RAM. */
+  memoryBackend: QomObject | undefined;
+  smpOptions: SmpOptions = {};
+  #smp: SmpTopology | undefined;
+
+  constructor(type: ObjectClass, system: System) {
+    super(type);
+    this.system = system;
+  }
+
+  get data(): MachineClassData {
+    return machineData(this.type);
+  }
+
+  /** Machine name as -M takes it. */
+  get machineName(): string {
+    return this.type.name.replace(/-machine$/, '');
+  }
+
+  /** CPUs when -smp does not say; machines may look at the host. */
+  protected defaultCpus(): number {
+    return this.data.defaultCpus ?? 1;
+  }
+
+  /** The topology, completed and checked on first use. */
+  get smp(): SmpTopology {
+    this.#smp ??= completeSmp(
+      this.smpOptions.cpus === undefined && Object.keys(this.smpOptions).length === 0
+        ? { cpus: this.defaultCpus() }
+        : this.smpOptions,
+      {
+        machine: this.machineName,
+        min: this.data.minCpus ?? 1,
+        max: this.data.maxCpus,
+      },
+    );
+    return this.#smp;
+  }
+
+  set smpConfiguration(options: SmpOptions) {
+    this.smpOptions = options;
+    this.#smp = undefined;
+  }
+
+  get effectiveRamSize(): number {
+    return this.ramSize ?? this.data.defaultRamSize;
+  }
+
+  /** Own checks that need no resources (accelerator, -kernel), before RAM is reserved. */
+  preflight(): void | Promise<void> {}
+
+  /** Builds the board: memory, images, devices. The accelerator is up. */
+  abstract init(accel: Accelerator): void | Promise<void>;
+
+  /** Rows of query-cpus-fast. */
+  cpus(): CpuInfo[] {
+    return [];
+  }
+}
+
+export function defineMachineTypes(types: TypeRegistry): void {
+  const text = (field: 'kernel' | 'initrd' | 'append' | 'dtb' | 'firmware' | 'shim' | 'dumpdtb', description: string) =>
+    prop.string<Machine>({
+      get: (m) => m[field],
+      set: (m, value) => {
+        m[field] = value;
+      },
+      description,
+    });
+  const flag = (
+    field: 'graphics' | 'usb' | 'dumpGuestCore' | 'memMerge' | 'suppressVmdesc' | 'spcr' | 'auxRamShare',
+    description: string,
+  ) =>
+    prop.bool<Machine>({
+      get: (m) => m[field],
+      set: (m, value) => {
+        m[field] = value;
+      },
+      description,
+    });
+  types.define({ name: 'confidential-guest-support', parent: 'object', abstract: true });
+  types.define({
+    name: 'machine',
+    parent: 'object',
+    abstract: true,
+    properties: {
+      kernel: text('kernel', 'Kernel or enclave image to boot'),
+      initrd: text('initrd', 'Initial ramdisk for a kernel given with kernel='),
+      append: text('append', 'Command line for the kernel'),
+      dtb: text('dtb', 'Device tree blob'),
+      firmware: text('firmware', 'Firmware image'),
+      shim: text('shim', 'EFI shim image'),
+      dumpdtb: text('dumpdtb', 'Write the device tree to this file and end'),
+      'dt-compatible': prop.string<Machine>({
+        get: (m) => m.dtCompatible,
+        set: (m, value) => {
+          m.dtCompatible = value;
+        },
+        description: 'Value of "compatible" in the root node of the device tree',
+      }),
+      'phandle-start': prop.int<Machine>({
+        get: (m) => m.phandleStart,
+        set: (m, value) => {
+          m.phandleStart = value;
+        },
+        description: 'Lowest phandle for generated device tree nodes',
+      }),
+      boot: prop.of<JsonObject>(
+        'BootConfiguration',
+        BootConfiguration,
+      )<Machine>({
+        get: (m) => m.boot as JsonObject,
+        set: (m, value) => {
+          m.boot = value as qapi.Infer<typeof BootConfiguration>;
+        },
+        description: 'Boot order and menu settings',
+      }),
+      memory: prop.of<JsonObject>(
+        'MemorySizeConfiguration',
+        MemorySizeConfiguration,
+      )<Machine>({
+        get: (m) => ({
+          size: m.effectiveRamSize,
+          ...(m.maxRamSize === undefined || m.maxRamSize === m.effectiveRamSize
+            ? {}
+            : { 'max-size': m.maxRamSize, slots: m.ramSlots }),
+        }),
+        set: (m, value) => setMemory(m, value as qapi.Infer<typeof MemorySizeConfiguration>),
+        description: 'Size of guest RAM',
+      }),
+      smp: prop.of<JsonObject>(
+        'SMPConfiguration',
+        SMPConfiguration,
+      )<Machine>({
+        get: (m) => ({ ...m.smp, drawers: 1, books: 1, dies: 1, clusters: 1, modules: 1 }),
+        set: (m, value) => {
+          m.smpConfiguration = value as SmpOptions;
+        },
+        description: 'Number of CPUs and their topology',
+      }),
+      'smp-cache': {
+        type: 'SmpCachePropertiesWrapper',
+        flavour: 'object',
+        get: () => ['l1d', 'l1i', 'l2', 'l3'].map((cache) => ({ topology: 'default', cache })),
+        description: 'Cache levels and the topology level that shares each',
+      },
+      'memory-backend': {
+        type: 'link<memory-backend>',
+        flavour: 'object',
+        value: qapi.str,
+        get: (object) => (object as Machine).memoryBackend?.canonicalPath ?? '',
+        set: (object, value) => {
+          (object as Machine).memoryBackendId = String(value);
+        },
+        target: (object) => (object as Machine).memoryBackend,
+        description: 'Id of the memory backend that holds guest RAM',
+      },
+      'memory-encryption': prop.string<Machine>({
+        get: (m) => m.memoryEncryption,
+        set: (m, value) => {
+          m.memoryEncryption = value;
+        },
+        description: 'Id of a memory encryption object',
+      }),
+      'confidential-guest-support': {
+        type: 'link<confidential-guest-support>',
+        flavour: 'object',
+        get: () => '',
+        description: 'Confidential guest scheme; these machines have none',
+      },
+      graphics: flag('graphics', 'Whether the machine has a display'),
+      usb: flag('usb', 'Whether the machine has USB'),
+      'dump-guest-core': flag('dumpGuestCore', 'Whether guest memory is part of a core dump'),
+      'mem-merge': flag('memMerge', 'Whether the host may merge equal pages'),
+      'suppress-vmdesc': flag('suppressVmdesc', 'Leave the machine description out of migration streams'),
+      spcr: flag('spcr', 'Whether ACPI describes the serial console (SPCR)'),
+      'aux-ram-share': flag('auxRamShare', 'Whether auxiliary RAM is shareable with other processes'),
+    },
+  });
+}
+
+function setMemory(machine: Machine, memory: qapi.Infer<typeof MemorySizeConfiguration>): void {
+  if (memory.size !== undefined && Number(memory.size) !== 0) machine.ramSize = Number(memory.size);
+  if (memory['max-size'] !== undefined) machine.maxRamSize = Number(memory['max-size']);
+  if (memory.slots !== undefined) machine.ramSlots = Number(memory.slots);
+}
