@@ -112,7 +112,7 @@ export class HostFacts {
     return this.#list('sys/devices/system/node/online');
   }
 
-  /** NUMA node of a CPU, online or not. */
+  /** NUMA node of an online CPU; the kernel does not say it of one that is offline, as those of the enclave pool are. */
   numaNodeOfCpu(cpu: number): number | undefined {
     for (const name of this.#names(`sys/devices/system/cpu/cpu${cpu}`)) {
       const node = /^node(\d+)$/.exec(name)?.[1];
