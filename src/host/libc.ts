@@ -68,6 +68,8 @@ export const libc = {
   ioctlBlocking: declareBlocking<[fd: number, request: number, argument: Pointer]>('int ioctl(int, unsigned long, void *)'),
   fcntl: declare<[fd: number, command: number, argument: number]>('int fcntl(int, int, long)'),
   close: declare<[fd: number]>('int close(int)'),
+  open: declare<[path: string, flags: number, mode: number]>('int open(const char *, int, unsigned int)'),
+  unlink: declare<[path: string]>('int unlink(const char *)'),
   read: declare<[fd: number, buffer: Uint8Array, count: number]>('int64_t read(int, void *, size_t)'),
   write: declare<[fd: number, buffer: Uint8Array, count: number]>('int64_t write(int, void *, size_t)'),
   poll: declare<[fds: Uint8Array, count: number, timeoutMs: number]>('int poll(void *, unsigned long, int)'),
