@@ -1,10 +1,9 @@
-import { type NeErrorName, NE_MIN_MEMORY } from './abi.js';
+import { NE_MIN_MEMORY, type NeErrorName } from './abi.js';
 
 /** What the hints look up on the host; every field may be unknown. */
 export interface NitroHostFacts {
   /** The nitro_enclaves module is loaded. */
   readonly moduleLoaded: boolean;
-  readonly deviceExists: boolean;
   /** CPUs in the pool (ne_cpus), undefined when it cannot be read. */
   readonly pool: readonly number[] | undefined;
   readonly threadsPerCore: number;

@@ -59,7 +59,18 @@ export default function nitro(api: ModuleApi): void {
     }
 
     async #facts(): Promise<NitroHostFacts> {
-      return (await api.lazy.host()).nitroFacts();
+      const { HostFacts } = await api.lazy.host();
+      const facts = new HostFacts();
+      const nodes = facts.numaNodes() ?? [0];
+      const pool = facts.nitroCpuPool();
+      return {
+        moduleLoaded: facts.nitroModuleLoaded(),
+        pool,
+        threadsPerCore: facts.threadsPerCore(),
+        hugePages: nodes.flatMap((node) => facts.hugePages(node).map((pages) => ({ node, ...pages }))),
+        // Pool CPUs are offline, and the kernel tells the node of online CPUs only; one node leaves no doubt.
+        poolNode: nodes.length === 1 ? nodes[0] : undefined,
+      };
     }
 
     async #create(request: Request): Promise<Enclave> {
@@ -106,7 +117,8 @@ export default function nitro(api: ModuleApi): void {
           await this.#step('NE_ADD_VCPU', undefined, request, () => enclave.addVcpu());
         }
         const sentence = (errno: number, text: string) =>
-          startSentences[neErrorName(errno) as NeErrorName] ?? `nitro: NE_START_ENCLAVE failed: ${text} (errno ${errno})`;
+          startSentences[neErrorName(errno) as NeErrorName] ??
+          `nitro: NE_START_ENCLAVE failed: ${text} (errno ${errno})`;
         const cid = await this.#step('NE_START_ENCLAVE', sentence, request, () =>
           enclave.start(this.debugMode, request.cid),
         );

@@ -15,7 +15,8 @@ export function chardevProperty<D extends Device>(
   system: System,
   field: { [K in keyof D]: D[K] extends Chardev | undefined ? K : never }[keyof D],
 ): Property {
-  const chardevOf = (object: unknown): Chardev | undefined => (object as Record<typeof field, Chardev | undefined>)[field];
+  const chardevOf = (object: unknown): Chardev | undefined =>
+    (object as Record<typeof field, Chardev | undefined>)[field];
   return {
     type: 'str',
     flavour: 'qdev',

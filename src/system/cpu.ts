@@ -1,6 +1,13 @@
 import { Device } from '../qdev/device.js';
 import type { ObjectClass, TypeRegistry } from '../qom/types.js';
-import { armCpuFeatures, armCpuModels, x86CpuFeatures, x86CpuModels, x86CpuNumbers, x86CpuTexts } from './cpu-models.js';
+import {
+  armCpuFeatures,
+  armCpuModels,
+  x86CpuFeatures,
+  x86CpuModels,
+  x86CpuNumbers,
+  x86CpuTexts,
+} from './cpu-models.js';
 import { QemuError } from './errors.js';
 import { parseBool, parseInteger } from './numbers.js';
 import type { System, TargetArch } from './system.js';

@@ -15,13 +15,19 @@ const CHARDEV_ID = 'nitro-heartbeat';
 export const PORT_RETRY_LIMIT_MS = 10_000;
 const PORT_RETRY_STEP_MS = 100;
 
+/** Trace points of the device. */
+interface HeartbeatTrace {
+  event(event: number): void;
+  done(): void;
+}
+
 /** Answers the first byte of the first connection with the same byte; then its work is done, as in QEMU. */
 export class NitroHeartbeat extends NitroVsockDevice {
   readonly #system: System;
-  readonly #trace: { event: (event: number) => void; done: () => void };
+  readonly #trace: HeartbeatTrace;
   #chardev: Chardev | undefined;
 
-  constructor(type: ObjectClass, system: System, trace: NitroHeartbeat['#trace']) {
+  constructor(type: ObjectClass, system: System, trace: HeartbeatTrace) {
     super(type);
     this.#system = system;
     this.#trace = trace;
