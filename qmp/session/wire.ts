@@ -27,13 +27,19 @@ export function errorText(
 /** A message for many sessions, written once in each form. */
 export class Broadcast {
   readonly #message: JsonObject;
-  readonly #texts: [string | undefined, string | undefined] = [undefined, undefined];
+  #compact: string | undefined;
+  #pretty: string | undefined;
 
   constructor(message: JsonObject) {
     this.#message = message;
   }
 
   text(pretty: boolean): string {
-    return (this.#texts[pretty ? 1 : 0] ??= messageText(this.#message, pretty));
+    if (pretty) {
+      this.#pretty ??= messageText(this.#message, true);
+      return this.#pretty;
+    }
+    this.#compact ??= messageText(this.#message, false);
+    return this.#compact;
   }
 }
