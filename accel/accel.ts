@@ -29,10 +29,6 @@ export interface EnclaveAccelerator extends Accelerator {
   onEnd(callback: () => void): void;
 }
 
-export function isEnclaveAccelerator(accel: Accelerator): accel is EnclaveAccelerator {
-  return 'launch' in accel && 'onEnd' in accel;
-}
-
 /** Class data of accelerator types (TypeInfo.data of `NAME-accel`). */
 export interface AcceleratorClassData {
   /** Listed by `-accel help`; test accelerators are not. */

@@ -158,7 +158,7 @@ export class Mapping implements Disposable {
     const mask = Buffer.alloc(8 * (Math.floor(top / 64) + 1));
     for (const node of nodes) mask[node >> 3] = (mask[node >> 3] ?? 0) | (1 << (node & 7));
     // The kernel looks at one bit less than it is told (mbind(2), "maxnode").
-    const maxNode = nodes.length === 0 ? 0 : mask.length * 8 + 1;
+    const maxNode = mask.length * 8 + 1;
     const flags = MPOL_MF_STRICT | MPOL_MF_MOVE;
     check('mbind', libc.mbindSyscall(SYS_MBIND, this.address, this.size, policy, mask, maxNode, flags));
   }

@@ -69,9 +69,9 @@ function connected(fd: number, timeoutMs: number | undefined, signal: AbortSigna
       else reject(new HostError('connect', errno));
     };
     const abort = () => finish(Errno.ECANCELED);
+    const attempt = watch(fd, { writable: true }, () => finish(takeSocketError(fd)));
     const timer = timeoutMs === undefined ? undefined : setTimeout(() => finish(Errno.ETIMEDOUT), timeoutMs);
     signal?.addEventListener('abort', abort);
-    const attempt = watch(fd, { writable: true }, () => finish(takeSocketError(fd)));
   });
 }
 
@@ -107,7 +107,10 @@ interface ServerEvents<S> {
   close: [];
 }
 
-/** A listening socket; subclasses say what an accepted descriptor becomes. Connections wait until someone listens for them. */
+/**
+ * A listening socket; subclasses say what an accepted descriptor becomes. The first `connection` comes in a later turn of
+ * the event loop, so a listener added right after the construction misses none.
+ */
 export abstract class SocketServer<S> extends EventEmitter<ServerEvents<S>> {
   readonly fd: number;
   readonly #watch: Watch;

@@ -1,7 +1,7 @@
 import { Duplex } from 'node:stream';
 import { setNonBlocking, wouldBlock } from './fd.js';
 import { Errno, HostError, libc } from './libc.js';
-import { type Ready, type Watch, watch } from './reactor.js';
+import { type Watch, watch } from './reactor.js';
 
 /** One read(2) takes at most this much; the buffer is shared by all streams of a thread. */
 const READ_SIZE = 64 * 1024;
@@ -37,13 +37,14 @@ export class FdStream extends Duplex {
   #ended = false;
   #pending: PendingWrite | undefined;
   #suspended = false;
+  #finishedBytes = 0;
 
   /** @throws HostError if `fd` cannot be made non-blocking; it is then still the caller's */
   constructor(fd: number, { allowHalfOpen = false, highWaterMark }: FdStreamOptions = {}) {
     super({ allowHalfOpen, ...(highWaterMark === undefined ? {} : { highWaterMark }) });
     setNonBlocking(fd);
     this.fd = fd;
-    this.#watch = watch(fd, {}, (ready) => this.onReady(ready));
+    this.#watch = watch(fd, {}, () => this.#onReady());
   }
 
   /** The process stays alive while this stream waits; the default. */
@@ -56,6 +57,11 @@ export class FdStream extends Duplex {
   unref(): this {
     this.#watch.unref();
     return this;
+  }
+
+  /** Bytes that write() has taken since the beginning, whether the kernel has them already or not. */
+  protected get acceptedBytes(): number {
+    return this.#finishedBytes + this.writableLength;
   }
 
   /** Reads once: bytes placed in `buffer`, 0 at the end, or a negative errno. */
@@ -77,7 +83,7 @@ export class FdStream extends Duplex {
     this.#rearm();
   }
 
-  protected onReady(_ready: Ready): void {
+  #onReady(): void {
     // An error or a hang-up makes both calls return at once, so the flags need not be told apart.
     if (this.#pending) this.#continueWriting();
     if (this.#reading) this.#readTurn();
@@ -119,10 +125,7 @@ export class FdStream extends Duplex {
     this.#startWriting([chunk], done);
   }
 
-  override _writev(
-    entries: { chunk: Buffer; encoding: BufferEncoding }[],
-    done: (error?: Error | null) => void,
-  ): void {
+  override _writev(entries: { chunk: Buffer; encoding: BufferEncoding }[], done: (error?: Error | null) => void): void {
     this.#startWriting(join(entries.map((entry) => entry.chunk)), done);
   }
 
@@ -150,6 +153,7 @@ export class FdStream extends Duplex {
 
   #finishWrite(pending: PendingWrite, error: Error | null): void {
     this.#pending = undefined;
+    this.#finishedBytes = this.bytesWritten;
     pending.done(error);
   }
 
