@@ -1,5 +1,5 @@
 import { QemuError } from '../system/errors.js';
-import { int64, isJsonObject, type JsonObject, type JsonValue } from '../system/json.js';
+import { int64, isJsonObject, type JsonObject, type JsonValue, QFloat } from '../system/json.js';
 import { parseBool, parseInteger, parseSize } from '../system/numbers.js';
 import type { BuiltinType, ObjectType, QapiType } from './qapi.js';
 
@@ -113,10 +113,11 @@ function visitNumber(value: JsonValue, name: string, mode: InputMode): number {
   }
   if (typeof value === 'number') return value;
   if (typeof value === 'bigint') return Number(value);
+  if (value instanceof QFloat) return value.value;
   throw wrongType(name, 'number');
 }
 
-/** An integer literal, as opposed to a double: doubles with an integral value arrive as objects (system/json.ts). */
+/** An integer literal, as opposed to a double with an integral value, which is a QFloat. */
 function integer(value: JsonValue): bigint | undefined {
   if (typeof value === 'bigint') return value;
   return typeof value === 'number' && Number.isInteger(value) ? BigInt(value) : undefined;
@@ -199,7 +200,7 @@ function jsonTypeMatches(type: QapiType, value: JsonValue, mode: InputMode): boo
       if (type.name === 'str') return typeof value === 'string';
       if (type.name === 'bool') return typeof value === 'boolean';
       if (type.name === 'null') return value === null;
-      return type.name === 'any' || typeof value === 'number' || typeof value === 'bigint';
+      return type.name === 'any' || typeof value === 'number' || typeof value === 'bigint' || value instanceof QFloat;
   }
 }
 
