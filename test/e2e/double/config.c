@@ -67,7 +67,7 @@ static void run_again(void *opaque) {
 }
 
 int fault_take(struct call *call, const char *name) {
-  if (call->fault_done) {
+  if (call && call->fault_done) {
     int error = call->fault;
     call->fault_done = false;
     call->fault = 0;
@@ -82,7 +82,7 @@ int fault_take(struct call *call, const char *name) {
     if (fault->error != 0) error = fault->error;
     if (fault->delay_ms != 0) delay = fault->delay_ms;
   }
-  if (delay == 0) return error;
+  if (delay == 0 || !call) return error;
   struct call *later = call_keep(call);
   later->fault_done = true;
   later->fault = error;

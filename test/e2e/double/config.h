@@ -37,7 +37,8 @@ bool fault_add(const struct json *fault);
 void fault_load(void);
 
 /*
- * Looks up a scripted fault for this occurrence of the call NAME (a record's name, or one of the device's commands).
+ * Looks up a scripted fault for this occurrence of the call NAME: a record's name; or, with no call, one of the device's
+ * commands SLOT_ALLOC, SLOT_ADD_VCPU, SLOT_ADD_MEM, ENCLAVE_START, ENCLAVE_STOP, SLOT_FREE, which cannot be delayed.
  * Returns an errno to fail with, or 0; or FAULT_DELAYED: the handler must return without an answer and is run again.
  */
 enum { FAULT_DELAYED = -1 };
