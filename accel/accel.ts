@@ -1,5 +1,6 @@
 import type { Accelerator } from '../src/system/accelerator.js';
-import type { Machine } from '../src/system/machine.js';
+
+export type { Accelerator, AcceleratorClassData } from '../src/system/accelerator.js';
 
 /** A block of guest RAM as an accelerator takes it. */
 export interface RamBlock {
@@ -27,12 +28,4 @@ export interface EnclaveAccelerator extends Accelerator {
   launch(launch: EnclaveLaunch): Promise<number>;
   /** Calls back once when the running enclave ends by itself. */
   onEnd(callback: () => void): void;
-}
-
-/** Class data of accelerator types (TypeInfo.data of `NAME-accel`). */
-export interface AcceleratorClassData {
-  /** Listed by `-accel help`; test accelerators are not. */
-  readonly listed: boolean;
-  /** Machines whose code it runs, by name; `none` executes nothing and is open to all. */
-  readonly runs: (machine: Machine) => boolean;
 }

@@ -3,7 +3,7 @@ import { asError, QemuError } from '../src/system/errors.js';
 import { isJsonObject, type JsonObject, type JsonValue } from '../src/system/json.js';
 import { JsonReader, JsonSyntaxError } from './json/reader.js';
 import { capabilitiesArguments } from './session/capabilities.js';
-import { checkEnvelope, isOutOfBand } from './session/envelope.js';
+import { checkEnvelope, isOutOfBand, type Request, RequestError } from './session/envelope.js';
 import { type Broadcast, errorText, messageText, returnText } from './session/wire.js';
 
 /** Who asks. */
@@ -146,7 +146,7 @@ export class QmpSession {
 
   #run(message: JsonValue | JsonSyntaxError): void {
     if (message instanceof JsonSyntaxError) {
-      this.#out += errorText({ errorClass: 'GenericError', message: message.desc }, undefined, this.#pretty);
+      this.#out += errorText(new RequestError(message.desc), undefined, this.#pretty);
       return;
     }
     const pending = this.#answer(message, this.#inBand);
@@ -161,9 +161,14 @@ export class QmpSession {
   /** Executes a request and writes its reply, now or before the promise that is returned is fulfilled. */
   #answer(message: JsonValue, context: CommandContext): Promise<void> | undefined {
     const id = isJsonObject(message) ? message.id : undefined;
+    const request = this.#check(message);
+    if (request instanceof RequestError) {
+      this.#reply(errorText(request, id, this.#pretty));
+      return undefined;
+    }
     let result: JsonValue | Promise<JsonValue>;
     try {
-      result = this.#execute(message, context);
+      result = this.#execute(request, context);
     } catch (error) {
       this.#fail(error, id);
       return undefined;
@@ -178,17 +183,20 @@ export class QmpSession {
     );
   }
 
-  #execute(message: JsonValue, context: CommandContext): JsonValue | Promise<JsonValue> {
-    const { command, args, oob } = checkEnvelope(message, this.#oobEnabled);
-    if (command === 'qmp_capabilities' && !oob) return this.#negotiate(args);
-    if (!this.#negotiated) {
-      throw new QemuError("Expecting capabilities negotiation with 'qmp_capabilities'", {
-        errorClass: 'CommandNotFound',
-      });
+  #check(message: JsonValue): Request | RequestError {
+    const request = checkEnvelope(message, this.#oobEnabled);
+    if (request instanceof RequestError) return request;
+    if (!this.#negotiated && request.command !== 'qmp_capabilities') {
+      return new RequestError("Expecting capabilities negotiation with 'qmp_capabilities'", 'CommandNotFound');
     }
-    if (oob && this.#dispatcher.isOobAllowed(command) === false) {
-      throw new QemuError(`The command ${command} does not support OOB`);
+    if (request.oob && this.#dispatcher.isOobAllowed(request.command) === false) {
+      return new RequestError(`The command ${request.command} does not support OOB`);
     }
+    return request;
+  }
+
+  #execute({ command, args }: Request, context: CommandContext): JsonValue | Promise<JsonValue> {
+    if (command === 'qmp_capabilities') return this.#negotiate(args);
     return this.#dispatcher.dispatch(command, args, context);
   }
 

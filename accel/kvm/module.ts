@@ -1,8 +1,7 @@
 import { closeSync, constants, openSync } from 'node:fs';
 import type { ObjectClass } from '../../src/qom/types.js';
-import type { Accelerator } from '../../src/system/accelerator.js';
 import type { ModuleApi } from '../../src/system/module-api.js';
-import type { AcceleratorClassData } from '../accel.js';
+import type { Accelerator, AcceleratorClassData } from '../accel.js';
 
 /** `-accel kvm`: Linux KVM. It starts on machines where nothing executes; running guests is not part of this release. */
 export default function kvm(api: ModuleApi): void {

@@ -1,7 +1,6 @@
 import type { ObjectClass } from '../../src/qom/types.js';
-import type { Accelerator } from '../../src/system/accelerator.js';
 import type { ModuleApi } from '../../src/system/module-api.js';
-import type { AcceleratorClassData } from '../accel.js';
+import type { Accelerator, AcceleratorClassData } from '../accel.js';
 
 /** `-accel qtest`: nothing runs; device models are driven from outside. */
 export default function qtest(api: ModuleApi): void {

@@ -1,8 +1,7 @@
 import type { ObjectClass } from '../../src/qom/types.js';
-import type { Accelerator } from '../../src/system/accelerator.js';
 import type { Int64 } from '../../src/system/json.js';
 import type { ModuleApi } from '../../src/system/module-api.js';
-import type { AcceleratorClassData } from '../accel.js';
+import type { Accelerator, AcceleratorClassData } from '../accel.js';
 
 /** `-accel tcg`: the software CPU. It starts on machines where nothing executes; its CPU is not part of this release. */
 export default function tcg(api: ModuleApi): void {

@@ -100,7 +100,9 @@ export class JsonReader {
   /** The object that is the whole rest of the line or chunk, when JSON.parse can be trusted with it. */
   #ordinaryLine(): JsonValue | undefined {
     const text = this.#text;
-    if (text === undefined || this.#at < this.#slowUntil) return undefined;
+    if (text === undefined) return undefined;
+    while (isBlank(text.charCodeAt(this.#at))) this.#at++;
+    if (this.#at < this.#slowUntil) return undefined;
     const newline = text.indexOf('\n', this.#at);
     const end = newline < 0 ? text.length : newline;
     const last = text.charCodeAt(end - 1) === 0x0d ? end - 1 : end;
@@ -151,4 +153,8 @@ export class JsonReader {
     this.#bytes = 0;
     return message;
   }
+}
+
+function isBlank(code: number): boolean {
+  return code === 0x20 || code === 0x0a || code === 0x0d || code === 0x09;
 }

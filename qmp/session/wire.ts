@@ -1,6 +1,6 @@
-import type { QemuError } from '../../src/system/errors.js';
 import type { JsonObject, JsonValue } from '../../src/system/json.js';
 import { writeJson } from '../json/writer.js';
+import type { RequestError } from './envelope.js';
 
 /** A message as the line or lines that are sent. Every line ends in CR LF. */
 export function messageText(message: JsonObject, pretty: boolean): string {
@@ -15,11 +15,7 @@ export function returnText(result: JsonValue, id: JsonValue | undefined, pretty:
 }
 
 /** A failed reply; `id` precedes `error`. */
-export function errorText(
-  error: Pick<QemuError, 'errorClass' | 'message'>,
-  id: JsonValue | undefined,
-  pretty: boolean,
-): string {
+export function errorText(error: RequestError, id: JsonValue | undefined, pretty: boolean): string {
   const body = { class: error.errorClass, desc: error.message };
   return messageText(id === undefined ? { error: body } : { id, error: body }, pretty);
 }

@@ -1,10 +1,10 @@
 import { crc32 } from 'node:zlib';
 import { type GuestRam, writeRam } from '../system/guest-ram.js';
+import type { TargetArch } from '../system/system.js';
 import {
   CRC_OFFSET,
   CURRENT_VERSION,
   EIF_MAGIC,
-  type EifArch,
   type EifHeader,
   encodeHeader,
   encodeSectionHeader,
@@ -36,7 +36,7 @@ export interface ImagePlan {
  * Lays out the image that QEMU assembles from a bare kernel (spec eif.md, section 3): kernel, cmdline, ramdisk even when
  * empty, and the metadata `{}`; default memory and CPUs are 0.
  */
-export function planImage(arch: EifArch, { kernel, cmdline, initrd }: KernelParts): ImagePlan {
+export function planImage(arch: TargetArch, { kernel, cmdline, initrd }: KernelParts): ImagePlan {
   const contents: [type: number, payload: Payload][] = [
     [SectionType.kernel, kernel],
     [SectionType.cmdline, cmdline],

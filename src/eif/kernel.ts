@@ -1,7 +1,7 @@
 import { promisify } from 'node:util';
 import { gunzip } from 'node:zlib';
 import { asError, QemuError } from '../system/errors.js';
-import type { EifArch } from './codec/header.js';
+import type { TargetArch } from '../system/system.js';
 import { bytesPayload, type ImageFile, type Payload } from './read.js';
 
 /** Bytes of a file that `recognise` looks at. */
@@ -32,7 +32,7 @@ const magics: [format: ImageFormat, offset: number, magic: string][] = [
   ['elf', 0, '\x7fELF'],
 ];
 
-const accepted: Record<EifArch, { formats: ImageFormat[]; text: string }> = {
+const accepted: Record<TargetArch, { formats: ImageFormat[]; text: string }> = {
   x86_64: { formats: ['bzImage'], text: "an EIF ('.eif' at offset 0) or a bzImage ('HdrS' at offset 0x202)" },
   aarch64: {
     formats: ['Image', 'zboot', 'gzip'],
@@ -56,7 +56,7 @@ export function recognise(head: Uint8Array): ImageFormat {
  *
  * @throws QemuError for a file that is no kernel of the target, or cannot be unpacked
  */
-export async function kernelPayload(file: ImageFile, head: Uint8Array, arch: EifArch): Promise<Payload> {
+export async function kernelPayload(file: ImageFile, head: Uint8Array, arch: TargetArch): Promise<Payload> {
   const format = recognise(head);
   if (!accepted[arch].formats.includes(format)) throw notAKernel(file.path, arch, describe(format, head));
   if (format === 'gzip') return unpack(file, 0, file.size);
@@ -95,7 +95,7 @@ function describe(format: ImageFormat, head: Uint8Array): string {
   return `${formats.unknown} (first bytes ${first})`;
 }
 
-function notAKernel(path: string, arch: EifArch, found: string): QemuError {
+function notAKernel(path: string, arch: TargetArch, found: string): QemuError {
   return new QemuError(`nitro: '${path}' is neither an EIF nor a Linux kernel for ${arch}`, {
     hint: `found ${found}; -kernel takes ${accepted[arch].text}`,
   });

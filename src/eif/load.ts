@@ -1,12 +1,12 @@
 import { QemuError } from '../system/errors.js';
 import { type GuestRam, readRam } from '../system/guest-ram.js';
+import type { TargetArch } from '../system/system.js';
 import { planImage, writeImage } from './build.js';
 import { checkCrc, checkImage, type Finding } from './codec/check.js';
 import { ImageCrc } from './codec/crc.js';
 import {
   decodeHeader,
   decodeSectionHeader,
-  type EifArch,
   HEADER_SIZE,
   MAX_SECTIONS,
   SECTION_HEADER_SIZE,
@@ -29,7 +29,7 @@ export interface LoadOptions {
   kernel: string;
   initrd?: string;
   append?: string;
-  arch: EifArch;
+  arch: TargetArch;
   ram: GuestRam;
   /** Guest offset of the image, default 8 MiB. */
   offset?: number;

@@ -1,7 +1,7 @@
 import { constants } from 'node:fs';
 import { type FileHandle, open, stat } from 'node:fs/promises';
 import { setImmediate } from 'node:timers/promises';
-import { getSystemErrorMap } from 'node:util';
+import { strerror } from '../host/libc.js';
 import { QemuError } from '../system/errors.js';
 import { type GuestRam, ramPieces } from '../system/guest-ram.js';
 
@@ -33,8 +33,7 @@ export function bytesPayload(bytes: Uint8Array): Payload {
 /** The text of the errno that a failed file operation carries, else its message. */
 function errnoText(error: unknown): string {
   const { errno, message } = error as NodeJS.ErrnoException;
-  const [name, text] = (errno === undefined ? undefined : getSystemErrorMap().get(errno)) ?? [];
-  return name === undefined ? message : `${text} (${name})`;
+  return errno === undefined ? message : strerror(-errno);
 }
 
 /**

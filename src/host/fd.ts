@@ -4,6 +4,9 @@ const F_GETFL = 3;
 const F_SETFL = 4;
 const F_DUPFD_CLOEXEC = 1030;
 const O_NONBLOCK = 0o4000;
+const AF_UNIX = 1;
+const SOCK_STREAM = 1;
+const SOCK_CLOEXEC = 0o2000000;
 const EFD_NONBLOCK = 0o4000;
 const EFD_CLOEXEC = 0o2000000;
 
@@ -77,4 +80,11 @@ export function pollNow(fd: number, events: number): number {
   const pollfd = Buffer.concat([int32(fd), int32(events)]);
   check('poll', libc.poll(pollfd, 1, 0));
   return pollfd.readUInt16LE(6);
+}
+
+/** Two connected unix stream sockets, close-on-exec and blocking. @throws HostError */
+export function socketPair(): [number, number] {
+  const pair = Buffer.alloc(8);
+  check('socketpair', libc.socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair));
+  return [pair.readInt32LE(0), pair.readInt32LE(4)];
 }

@@ -75,6 +75,9 @@ export const libc = {
   read: declare<[fd: number, buffer: Uint8Array, count: number]>('int64_t read(int, void *, size_t)'),
   write: declare<[fd: number, buffer: Uint8Array, count: number]>('int64_t write(int, void *, size_t)'),
   poll: declare<[fds: Uint8Array, count: number, timeoutMs: number]>('int poll(void *, unsigned long, int)'),
+  pollBlocking: declareBlocking<[fds: Uint8Array, count: number, timeoutMs: number]>(
+    'int poll(void *, unsigned long, int)',
+  ),
   eventfd: declare<[initial: number, flags: number]>('int eventfd(unsigned int, int)'),
 
   epollCreate1: declare<[flags: number]>('int epoll_create1(int)'),

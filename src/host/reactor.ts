@@ -1,4 +1,5 @@
-import { check, koffi, libc } from './libc.js';
+import { waitForEpoll } from './epoll-wait.js';
+import { check, libc } from './libc.js';
 
 // <sys/epoll.h>
 const EPOLL_CLOEXEC = 0o2000000;
@@ -34,31 +35,22 @@ export interface Ready {
 }
 
 /**
- * Epoll for this thread's event loop: one epoll descriptor holds every watched one, and libuv waits for that descriptor
- * together with its own. No other thread is involved, so nothing can be left blocked when the process or worker ends,
- * an event needs no hand-off between threads, and 1,000 descriptors cost one libuv handle.
+ * Epoll for this thread's event loop: one epoll descriptor holds every watched one, and one wait for that descriptor serves
+ * them all, so that 1,000 of them cost no thread and no libuv handle each.
  */
 class Reactor {
   readonly #epoll = check('epoll_create1', libc.epollCreate1(EPOLL_CLOEXEC));
   readonly #events = Buffer.alloc(BATCH * EVENT_SIZE);
   readonly #watches = new Map<number, Watch>();
-  readonly #handle: import('koffi').node.PollHandle;
+  readonly #wait = waitForEpoll(this.#epoll, () => this.#dispatch());
   #lastToken = 0;
   #holding = 0;
 
-  constructor() {
-    // libuv calls back outside of Node's callback scope: promises and nextTick would stay unserved, a thrown error
-    // unseen. An immediate runs right after the poll phase with both.
-    const serve = () => setImmediate(() => this.#dispatch());
-    this.#handle = koffi().node.poll(this.#epoll, { readable: true }, serve);
-    this.#handle.unref();
-  }
-
-  /** How many watches keep the process alive. */
+  /** Counts the watches that keep the thread alive. */
   hold(change: 1 | -1): void {
+    const before = this.#holding;
     this.#holding += change;
-    if (this.#holding === 0) this.#handle.unref();
-    else if (this.#holding === 1) this.#handle.ref();
+    if ((before === 0) !== (this.#holding === 0)) this.#wait.hold(this.#holding > 0);
   }
 
   enlist(watch: Watch): number {
@@ -82,12 +74,16 @@ class Reactor {
   }
 
   #dispatch(): void {
-    const count = check('epoll_wait', libc.epollWait(this.#epoll, this.#events, BATCH, 0));
-    for (let i = 0; i < count; i++) {
-      const at = i * EVENT_SIZE;
-      const events = this.#events.readUInt32LE(at);
-      // Absent when an earlier callback of this batch closed it.
-      this.#watches.get(this.#events.readUIntLE(at + DATA_OFFSET, 6))?.deliver(events);
+    try {
+      const count = check('epoll_wait', libc.epollWait(this.#epoll, this.#events, BATCH, 0));
+      for (let i = 0; i < count; i++) {
+        const at = i * EVENT_SIZE;
+        const events = this.#events.readUInt32LE(at);
+        // Absent when an earlier callback of this batch closed it.
+        this.#watches.get(this.#events.readUIntLE(at + DATA_OFFSET, 6))?.deliver(events);
+      }
+    } finally {
+      this.#wait.served();
     }
   }
 }
@@ -127,7 +123,7 @@ export class Watch {
     return this;
   }
 
-  /** The process may end by itself while this watch waits. */
+  /** The process may end by itself while this watch waits. In a worker such a watch is served only while another one is referenced. */
   unref(): this {
     if (this.#referenced && this.#mask !== 0) this.#reactor.hold(-1);
     this.#referenced = false;

@@ -23,13 +23,6 @@ export function streamSocket(domain: number): number {
   return check('socket', libc.socket(domain, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
 }
 
-/** Two connected unix stream sockets, close-on-exec and blocking. @throws HostError */
-export function socketPair(): [number, number] {
-  const pair = Buffer.alloc(8);
-  check('socketpair', libc.socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair));
-  return [pair.readInt32LE(0), pair.readInt32LE(4)];
-}
-
 /** The address that a socket is bound to, as a struct sockaddr. @throws HostError */
 export function socketName(fd: number): Buffer {
   const address = Buffer.alloc(ADDRESS_MAX);

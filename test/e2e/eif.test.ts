@@ -7,10 +7,10 @@ import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { EifArch } from '../../src/eif/codec/header.js';
 import { LOAD_OFFSET, type LoadedImage, loadEif } from '../../src/eif/load.js';
 import { measureEif, ramPayloads } from '../../src/eif/measure.js';
 import { type GuestRam, readRam } from '../../src/system/guest-ram.js';
+import type { TargetArch } from '../../src/system/system.js';
 import { deadline } from '../support/deadline.js';
 import { signatureSection } from '../support/eif-image.js';
 import { arm64Image, bzImage, pattern } from '../support/kernels.js';
@@ -34,7 +34,7 @@ test.before(async () => {
 });
 test.after(() => rm(dir, { recursive: true }));
 
-const load = (kernel: string, ram: GuestRam, more: { initrd?: string; append?: string; arch?: EifArch } = {}) =>
+const load = (kernel: string, ram: GuestRam, more: { initrd?: string; append?: string; arch?: TargetArch } = {}) =>
   deadline<LoadedImage>('the load', loadEif({ kernel, ram, arch: 'x86_64', warn: () => undefined, ...more }), 300_000);
 
 async function measured(ram: GuestRam, loaded: LoadedImage): Promise<Record<string, string>> {

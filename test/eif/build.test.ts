@@ -4,9 +4,10 @@ import fc from 'fast-check';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { planImage, writeImage } from '../../src/eif/build.js';
-import { type EifArch, encodeHeader } from '../../src/eif/codec/header.js';
+import { encodeHeader } from '../../src/eif/codec/header.js';
 import { bytesPayload, type Payload } from '../../src/eif/read.js';
 import { readRam } from '../../src/system/guest-ram.js';
+import type { TargetArch } from '../../src/system/system.js';
 import { makeImage, text } from '../support/eif-image.js';
 import { MemoryRam } from '../support/memory-ram.js';
 
@@ -17,7 +18,7 @@ const reference: { size: number; header_hex: string; sections: { offset: number;
 
 const test = suite('eif build');
 
-async function build(arch: EifArch, kernel: Uint8Array, cmdline: Uint8Array, initrd: Uint8Array): Promise<Buffer> {
+async function build(arch: TargetArch, kernel: Uint8Array, cmdline: Uint8Array, initrd: Uint8Array): Promise<Buffer> {
   const [k, c, i] = [kernel, cmdline, initrd].map(bytesPayload) as [Payload, Payload, Payload];
   const plan = planImage(arch, { kernel: k, cmdline: c, initrd: i });
   const ram = new MemoryRam(plan.size + 77, Math.max(50, plan.size >> 3));

@@ -5,10 +5,10 @@ import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { EifArch } from '../../src/eif/codec/header.js';
 import { HEAD_SIZE, kernelPayload, recognise } from '../../src/eif/kernel.js';
 import { ImageFile } from '../../src/eif/read.js';
 import { readRam } from '../../src/system/guest-ram.js';
+import type { TargetArch } from '../../src/system/system.js';
 import { arm64Image, bzImage, zboot } from '../support/kernels.js';
 import { MemoryRam } from '../support/memory-ram.js';
 import { thrown } from '../support/thrown.js';
@@ -21,7 +21,7 @@ test.before(async () => {
 test.after(() => rm(dir, { recursive: true }));
 
 /** What becomes the kernel section for a file with these bytes. */
-async function payloadOf(bytes: Uint8Array, arch: EifArch): Promise<Uint8Array> {
+async function payloadOf(bytes: Uint8Array, arch: TargetArch): Promise<Uint8Array> {
   const path = join(dir, 'kernel');
   await writeFile(path, bytes);
   const file = await ImageFile.open(path, 'cannot open');
@@ -56,7 +56,7 @@ test('an arm64 Image is unpacked from gzip and from zboot', async () => {
   assert.equal(Buffer.from(await payloadOf(zboot(packed), 'aarch64')), arm64Image(5000));
 });
 
-const refused: [title: string, bytes: Uint8Array, arch: EifArch, message: RegExp, hint: RegExp][] = [
+const refused: [title: string, bytes: Uint8Array, arch: TargetArch, message: RegExp, hint: RegExp][] = [
   ['an arm64 Image on x86_64', arm64Image(2048), 'x86_64', /neither an EIF .* for x86_64$/, /^found an arm64 Image; /],
   ['a bzImage on aarch64', bzImage(2048), 'aarch64', /neither an EIF .* for aarch64$/, /^found an x86 bzImage; /],
   ['gzip data on x86_64', gzipSync(arm64Image(9)), 'x86_64', /neither/, /^found gzip data; -kernel takes .*bzImage/],

@@ -122,7 +122,6 @@ test('findings that do not matter to the start are warnings', async () => {
   const warningsOf = async (image: Uint8Array) =>
     (await load({ kernel: await put('odd.eif', image), ram: new MemoryRam(12 * MIB) })).warnings;
   const [kernel, cmdline, ramdisk] = plainSections;
-  assert.ok(kernel && cmdline && ramdisk);
   const path = join(dir, 'odd.eif');
   assert.equal(await warningsOf(makeImage({ sections: plainSections, trailing: 3 })), [
     `'${path}': EIF has bytes after its last section (3 from offset 636, which no CRC covers)`,
@@ -216,8 +215,8 @@ test('what cannot be read is refused with the cause', async () => {
   };
   assert.is(await hintOf(dir), 'it is a directory, not a regular file');
   assert.is(await hintOf('/dev/zero'), 'it is a device, not a regular file');
-  assert.is(await hintOf(join(dir, 'nonesuch')), 'no such file or directory (ENOENT)');
-  assert.is(await hintOf(join(dir, 'bzImage', 'x')), 'not a directory (ENOTDIR)');
+  assert.is(await hintOf(join(dir, 'nonesuch')), 'No such file or directory');
+  assert.is(await hintOf(join(dir, 'bzImage', 'x')), 'Not a directory');
   const fifo = join(dir, 'fifo');
   execFileSync('mkfifo', [fifo]);
   assert.is(await hintOf(fifo), 'it is a FIFO, not a regular file');

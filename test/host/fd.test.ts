@@ -12,9 +12,9 @@ import {
   POLLOUT,
   pollNow,
   setNonBlocking,
+  socketPair,
 } from '../../src/host/fd.js';
 import { type HostError, libc } from '../../src/host/libc.js';
-import { socketPair } from '../../src/host/socket.js';
 
 const test = suite('host/fd');
 const FIONREAD = 0x541b;

@@ -53,7 +53,7 @@ export function makeImage({ sections, version = 4, flags = 0, gap = 0, trailing 
 export const text = (value: string): Buffer => Buffer.from(value);
 
 /** Kernel, command line, ramdisk and metadata `{}`. */
-export const plainSections: TestSection[] = [
+export const plainSections: [TestSection, TestSection, TestSection, TestSection] = [
   { type: 1, bytes: text('kernel bytes') },
   { type: 2, bytes: text('console=ttyS0') },
   { type: 3, bytes: text('ramdisk bytes') },

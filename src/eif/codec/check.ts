@@ -1,9 +1,9 @@
+import type { TargetArch } from '../../system/system.js';
 import {
   CRC_OFFSET,
   CRC_VERSION,
   CURRENT_VERSION,
   EIF_MAGIC,
-  type EifArch,
   type EifHeader,
   FLAG_AARCH64,
   flagsOf,
@@ -54,7 +54,7 @@ export interface Finding {
 }
 
 export interface ImageLimits {
-  arch: EifArch;
+  arch: TargetArch;
   /** Bytes of guest RAM from the load offset up. */
   room: number;
 }

@@ -3,6 +3,8 @@
  * sections 1 to 5). All integers are big-endian. 64-bit fields stay bigint here, since a hostile image may hold any value.
  */
 
+import type { TargetArch } from '../../system/system.js';
+
 /** ".eif" */
 export const EIF_MAGIC = 0x2e656966;
 export const HEADER_SIZE = 548;
@@ -17,8 +19,6 @@ export const CURRENT_VERSION = 4;
 /** The first version with a CRC. */
 export const CRC_VERSION = 2;
 export const FLAG_AARCH64 = 1;
-
-export type EifArch = 'x86_64' | 'aarch64';
 
 export const SectionType = { invalid: 0, kernel: 1, cmdline: 2, ramdisk: 3, signature: 4, metadata: 5 } as const;
 
@@ -65,7 +65,7 @@ export interface Section {
   size: number;
 }
 
-export function flagsOf(arch: EifArch): number {
+export function flagsOf(arch: TargetArch): number {
   return arch === 'aarch64' ? FLAG_AARCH64 : 0;
 }
 

@@ -24,13 +24,7 @@ function edited(edit: (image: Buffer) => void, image: TestImage = { sections: pl
   return bytes;
 }
 
-const [kernel, cmdline, ramdisk, metadata] = plainSections as [
-  TestSectionOf,
-  TestSectionOf,
-  TestSectionOf,
-  TestSectionOf,
-];
-type TestSectionOf = (typeof plainSections)[number];
+const [kernel, cmdline, ramdisk, metadata] = plainSections;
 
 interface Row {
   title: string;

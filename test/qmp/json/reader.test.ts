@@ -79,6 +79,18 @@ reading('tells integers from doubles with an integral value', () => {
   );
 });
 
+reading('judges escaped characters the same in lines and in pieces', () => {
+  const lines = ['{"a": "\\ude00"}\n', '{"a": "\\ufffe"}\n', '{"a": "\\u00e9"}\n'];
+  const expected = [
+    error('JSON parse error, \\ude00 is not a valid Unicode character'),
+    error('JSON parse error, \\ufffe is not a valid Unicode character'),
+    { a: '\u00e9' },
+  ];
+  same(readAll(lines), expected, 'lines');
+  same(readAll([lines.join('')]), expected, 'one chunk');
+  same(readAll([...lines.join('')]), expected, 'bytes');
+});
+
 reading('keeps a member called __proto__ a member', () => {
   for (const chunks of [['{"__proto__": {"x": 1}}'], [...'{"__proto__": {"x": 1}}']]) {
     const [value] = readAll(chunks);
