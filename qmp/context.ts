@@ -5,7 +5,7 @@ import type { System } from '../src/system/system.js';
 /** One option group of the command line, as query-command-line-options tells it. */
 export interface CommandLineOption {
   readonly option: string;
-  readonly parameters: readonly {
+  readonly parameters: {
     readonly name: string;
     readonly type: 'string' | 'boolean' | 'number' | 'size';
     readonly help?: string;

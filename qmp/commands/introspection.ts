@@ -1,10 +1,11 @@
-import { enumeration, int, list, optional, str, struct, bool, any } from '../../src/qom/qapi.js';
+import { empty, enumeration, int, list, optional, str, struct } from '../../src/qom/qapi.js';
 import { QemuError } from '../../src/system/errors.js';
 import type { JsonObject } from '../../src/system/json.js';
 import { defineCommand } from '../command.js';
 import { events } from '../events.js';
 import { allCommands, commandNames } from '../registry.js';
 import { generateSchema, SchemaInfo } from '../schema.js';
+import { capabilitiesArguments } from '../session/capabilities.js';
 import { versionInfo } from '../version.js';
 
 const VersionTriple = struct('VersionTriple', { major: int, minor: int, micro: int });
@@ -19,4 +20,67 @@ const CommandLineParameterInfo = struct('CommandLineParameterInfo', {
   help: optional(str),
   default: optional(str),
 });
-const CommandLineOptionInfo = struct('CommandLineOptionInfo', { option: str, parameters: list(CommandLineParameterInfo) });
+const CommandLineOptionInfo = struct('CommandLineOptionInfo', {
+  option: str,
+  parameters: list(CommandLineParameterInfo),
+});
+
+/** Served by the session itself; declared here for the listings. */
+const qmpCapabilities = {
+  name: 'qmp_capabilities',
+  args: capabilitiesArguments,
+  returns: empty,
+  features: [],
+  allowOob: false,
+};
+
+let schema: Promise<JsonObject[]> | undefined;
+
+/** Declarations never change while the process runs, so one schema serves all. */
+function wholeSchema(): Promise<JsonObject[]> {
+  schema ??= allCommands().then((commands) => generateSchema([qmpCapabilities, ...commands], events));
+  return schema;
+}
+
+export const commands = [
+  defineCommand({
+    name: 'query-version',
+    returns: VersionInfo,
+    allowPreconfig: true,
+    handler: ({ system }) => versionInfo(system.settings.version),
+  }),
+
+  defineCommand({
+    name: 'query-commands',
+    returns: list(CommandInfo),
+    allowPreconfig: true,
+    handler: () => [qmpCapabilities.name, ...commandNames()].map((name) => ({ name })),
+  }),
+
+  defineCommand({
+    name: 'query-events',
+    returns: list(EventInfo),
+    allowPreconfig: true,
+    handler: () => events.map(({ name }) => ({ name })),
+  }),
+
+  defineCommand({
+    name: 'query-qmp-schema',
+    returns: list(SchemaInfo),
+    allowPreconfig: true,
+    handler: wholeSchema,
+  }),
+
+  defineCommand({
+    name: 'query-command-line-options',
+    args: struct('query-command-line-options', { option: optional(str) }),
+    returns: list(CommandLineOptionInfo),
+    allowPreconfig: true,
+    handler: async ({ host }, { option }) => {
+      const all = await host.commandLineOptions();
+      const chosen = option === undefined ? all : all.filter((group) => group.option === option);
+      if (chosen.length === 0 && option !== undefined) throw new QemuError(`invalid option name: ${option}`);
+      return [...chosen];
+    },
+  }),
+];
