@@ -1,0 +1,88 @@
+import type { Chardev, CharFrontend } from '../src/chardev/chardev.js';
+import { MonitorClient, type MonitorHost } from './context.js';
+import { Dispatcher } from './dispatch.js';
+import { EventPublisher, qmpEvent } from './events.js';
+import { QmpSession } from './session.js';
+import { Broadcast } from './session/wire.js';
+import { versionInfo } from './version.js';
+
+export interface ControlOptions {
+  readonly pretty?: boolean;
+  readonly readOnly?: boolean;
+}
+
+/** The monitors of one process: gives each client a session of its own and every session the events. */
+export class MonitorSet {
+  readonly #host: MonitorHost;
+  readonly #sessions = new Set<QmpSession>();
+
+  constructor(host: MonitorHost) {
+    this.#host = host;
+    const publisher = new EventPublisher((message) => {
+      const broadcast = new Broadcast(message);
+      for (const session of this.#sessions) session.sendEvent(broadcast);
+    });
+    host.system.events.on((event) => publisher.publish(qmpEvent(event)));
+  }
+
+  /** QMP on a character device: one session each time somebody connects. @throws QemuError when the chardev is in use */
+  addControl(chardev: Chardev, options: ControlOptions = {}): void {
+    chardev.attach(new ControlFrontend(this.#host, this.#sessions, chardev, options));
+  }
+
+  /** HMP with a prompt on a character device. @throws QemuError when the chardev is in use */
+  async addReadline(chardev: Chardev): Promise<void> {
+    const { ReadlineMonitor } = await import('./hmp/monitor.js');
+    chardev.attach(new ReadlineMonitor(this.#host, chardev));
+  }
+}
+
+class ControlFrontend implements CharFrontend {
+  readonly #host: MonitorHost;
+  readonly #sessions: Set<QmpSession>;
+  readonly #chardev: Chardev;
+  readonly #options: ControlOptions;
+  #session: QmpSession | undefined;
+  #client: MonitorClient | undefined;
+
+  constructor(host: MonitorHost, sessions: Set<QmpSession>, chardev: Chardev, options: ControlOptions) {
+    this.#host = host;
+    this.#sessions = sessions;
+    this.#chardev = chardev;
+    this.#options = options;
+  }
+
+  opened(): void {
+    this.closed();
+    const client = new MonitorClient({ readOnly: this.#options.readOnly ?? false });
+    const chardev = this.#chardev;
+    this.#client = client;
+    this.#session = new QmpSession({
+      dispatcher: new Dispatcher(this.#host, client),
+      version: versionInfo(this.#host.system.settings.version),
+      pretty: this.#options.pretty ?? false,
+      transport: {
+        send: (bytes) => chardev.write(bytes),
+        pause: () => chardev.pause(),
+        resume: () => chardev.resume(),
+      },
+    });
+    this.#sessions.add(this.#session);
+  }
+
+  closed(): void {
+    if (this.#session === undefined) return;
+    this.#session.close();
+    this.#sessions.delete(this.#session);
+    this.#client?.close();
+    this.#session = undefined;
+  }
+
+  receive(data: Uint8Array): void {
+    this.#session?.receive(data);
+  }
+
+  drained(): void {
+    this.#session?.drained();
+  }
+}
