@@ -3,8 +3,8 @@ import { prop } from '../qom/property.js';
 import type { ObjectClass, TypeRegistry } from '../qom/types.js';
 import { int64 } from './json.js';
 
-/** `ram` is host memory, `i/o` a container or device window. */
-export type RegionKind = 'ram' | 'i/o';
+/** `ram` and `rom` are host memory, `i/o` is a container or device window. */
+export type RegionKind = 'ram' | 'rom' | 'i/o';
 
 /**
  * A range of guest-physical addresses, nested as QEMU nests memory regions. Offsets and sizes are bytes, 0 to 2^64.
