@@ -125,7 +125,10 @@ export class EventPublisher {
       ...(data === undefined ? {} : { data }),
     };
     const limit = rateLimits.get(name);
-    if (limit === undefined) return this.#deliver(message);
+    if (limit === undefined) {
+      this.#deliver(message);
+      return;
+    }
     const key = `${name} ${String(data?.['qom-path'] ?? '')}`;
     if (this.#held.has(key)) {
       this.#held.set(key, message);

@@ -9,9 +9,9 @@ import {
   size,
   str,
   struct,
-  uint64,
   uint8,
   uint32,
+  uint64,
 } from '../src/qom/qapi.js';
 import type { System } from '../src/system/system.js';
 

@@ -1,8 +1,8 @@
 import { accessSync } from 'node:fs';
-import { bool, enumeration, list, size, str, struct, uint32, uint8, union, int, optional } from '../../src/qom/qapi.js';
+import { bool, enumeration, int, list, optional, size, str, struct, uint8, uint32, union } from '../../src/qom/qapi.js';
 import { QemuError } from '../../src/system/errors.js';
+import { osErrorText } from '../../src/system/os-error.js';
 import { defineCommand } from '../command.js';
-import { errnoText } from '../errno.js';
 
 const SevState = enumeration('SevState', [
   'uninit',
@@ -109,12 +109,12 @@ export const commands = [
   defineCommand({
     name: 'query-sgx-capabilities',
     returns: SgxInfo,
-    handler: async () => {
+    handler: () => {
       const device = '/dev/sgx_vepc';
       try {
         accessSync(device);
       } catch (error) {
-        throw new QemuError(`Could not open '${device}': ${await errnoText(error)}`);
+        throw new QemuError(`Could not open '${device}': ${osErrorText(error)}`);
       }
       throw new QemuError('SGX is not enabled in KVM');
     },

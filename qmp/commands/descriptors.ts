@@ -25,11 +25,7 @@ export const commands = [
   defineCommand({
     name: 'closefd',
     args: struct('closefd', { fdname: str }),
-    handler: ({ client }, { fdname }) => {
-      const fd = client.takeNamedDescriptor(fdname);
-      if (fd === undefined) throw new QemuError(`File descriptor named '${fdname}' not found`);
-      closeSync(fd);
-    },
+    handler: ({ client }, { fdname }) => client.closeNamedDescriptor(fdname),
   }),
 
   defineCommand({

@@ -1,7 +1,10 @@
 import { empty, enumeration, int, list, optional, str, struct } from '../../src/qom/qapi.js';
+import { objectOptions } from '../../src/qom/user-creatable.js';
 import { QemuError } from '../../src/system/errors.js';
 import type { JsonObject } from '../../src/system/json.js';
+import type { System } from '../../src/system/system.js';
 import { defineCommand } from '../command.js';
+import type { MonitorContext } from '../context.js';
 import { events } from '../events.js';
 import { allCommands, commandNames } from '../registry.js';
 import { generateSchema, SchemaInfo } from '../schema.js';
@@ -34,12 +37,24 @@ const qmpCapabilities = {
   allowOob: false,
 };
 
-let schema: Promise<JsonObject[]> | undefined;
+const schemas = new WeakMap<System, Promise<JsonObject[]>>();
 
 /** Declarations never change while the process runs, so one schema serves all. */
-function wholeSchema(): Promise<JsonObject[]> {
-  schema ??= allCommands().then((commands) => generateSchema([qmpCapabilities, ...commands], events));
+function wholeSchema({ system }: MonitorContext): Promise<JsonObject[]> {
+  const known = schemas.get(system);
+  if (known !== undefined) return known;
+  const schema = buildSchema(system);
+  schemas.set(system, schema);
   return schema;
+}
+
+async function buildSchema(system: System): Promise<JsonObject[]> {
+  await system.needTypes();
+  // Each user-creatable type is a branch of object-add's argument.
+  const typed = (await allCommands()).map((command) =>
+    command.name === 'object-add' ? { ...command, args: objectOptions(system.types) } : command,
+  );
+  return generateSchema([qmpCapabilities, ...typed], events);
 }
 
 export const commands = [

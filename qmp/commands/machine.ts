@@ -3,7 +3,7 @@ import { bool, enumeration, int, list, optional, str, struct, uint64 } from '../
 import { QemuError } from '../../src/system/errors.js';
 import { machineData } from '../../src/system/machine.js';
 import { defineCommand } from '../command.js';
-import { CpuInstanceProperties, HumanReadableText, SysEmuTarget } from '../types.js';
+import { CpuInstanceProperties, SysEmuTarget } from '../types.js';
 
 const NameInfo = struct('NameInfo', { name: optional(str) });
 const UuidInfo = struct('UuidInfo', { UUID: str });
@@ -114,13 +114,6 @@ export const commands = [
       const enabled = present.find((name) => name === system.accel?.acceleratorName);
       return { enabled: enabled ?? 'tcg', present };
     },
-  }),
-
-  defineCommand({
-    name: 'x-accel-stats',
-    returns: HumanReadableText,
-    features: ['unstable'],
-    handler: () => ({ 'human-readable-text': '' }),
   }),
 
   defineCommand({

@@ -1,11 +1,7 @@
 import { enumeration, int, list, optional, size, str, struct } from '../../src/qom/qapi.js';
 import { QemuError } from '../../src/system/errors.js';
 import { defineCommand } from '../command.js';
-import {
-  MigrationCapabilityStatus,
-  MigrationParameters,
-  migrationSettings,
-} from '../migration.js';
+import { MigrationCapabilityStatus, MigrationParameters, migrationSettings } from '../migration.js';
 
 // Enclaves cannot be migrated: what they are set up with can be asked and set, as management programs do at every start.
 
@@ -73,9 +69,7 @@ export const commands = [
     name: 'migrate-pause',
     allowOob: true,
     handler: () => {
-      throw new QemuError(
-        'migrate-pause is currently only supported during postcopy-active or postcopy-recover state',
-      );
+      throw new QemuError('migrate-pause is currently only supported during postcopy-active or postcopy-recover state');
     },
   }),
 

@@ -1,6 +1,6 @@
-import { any, bool, list, optional, str, struct } from '../../src/qom/qapi.js';
 import { objectAt } from '../../src/qom/path.js';
 import type { Property } from '../../src/qom/property.js';
+import { any, bool, list, optional, str, struct } from '../../src/qom/qapi.js';
 import type { ObjectClass } from '../../src/qom/types.js';
 import { QemuError } from '../../src/system/errors.js';
 import type { JsonValue } from '../../src/system/json.js';

@@ -1,6 +1,7 @@
 import { QomObject } from '../qom/object.js';
 import { prop } from '../qom/property.js';
 import type { ObjectClass, TypeRegistry } from '../qom/types.js';
+import type { GuestRam } from './guest-ram.js';
 import { int64 } from './json.js';
 
 /** `ram` and `rom` are host memory, `i/o` is a container or device window. */
@@ -16,6 +17,8 @@ export class MemoryRegion extends QomObject {
   addr = 0n;
   priority = 0;
   container: MemoryRegion | undefined;
+  /** The bytes of a `ram` region, where this process can reach them. */
+  ram: GuestRam | undefined;
   readonly subregions: MemoryRegion[] = [];
 
   /** Maps `region` at `addr` inside this one; higher priorities hide lower ones. */
