@@ -7,6 +7,7 @@
 #include <linux/ioctl.h>
 #include <linux/nitro_enclaves.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -45,6 +46,12 @@ static long load(const char *path) {
   char *to = memory + (8 << 20);
   for (ssize_t n; (n = read(fd, to, 1 << 20)) > 0;) to += n;
   return close(fd);
+}
+
+static long create(void) {
+  int fd = ioctl(device, NE_CREATE_VM, &value);
+  if (fd >= 0) enclave = fd;
+  return fd < 0 ? -1 : 0;
 }
 
 static long region(unsigned long long offset, unsigned long long size, unsigned long long flags) {
@@ -97,7 +104,7 @@ static long page_size(void) {
 
 static long step(const char *name, unsigned long long a, unsigned long long b, unsigned long long c, const char *text) {
   if (!strcmp(name, "open")) return (device = open("/dev/nitro_enclaves", O_RDWR | O_CLOEXEC)) < 0 ? -1 : 0;
-  if (!strcmp(name, "create")) return (enclave = ioctl(device, NE_CREATE_VM, &value)) < 0 ? -1 : 0;
+  if (!strcmp(name, "create")) return create();
   if (!strcmp(name, "create-null")) return ioctl(device, NE_CREATE_VM, NULL);
   if (!strcmp(name, "vcpu")) return vcpu((unsigned)a);
   if (!strcmp(name, "vcpu-null")) return ioctl(enclave, NE_ADD_VCPU, NULL);
@@ -122,7 +129,7 @@ static long step(const char *name, unsigned long long a, unsigned long long b, u
   if (!strcmp(name, "poll")) return poll_enclave((int)a);
   if (!strcmp(name, "dup")) return dup(enclave) < 0 ? -1 : 0;
   if (!strcmp(name, "close")) return close(enclave);
-  if (!strcmp(name, "files")) return dup2(device, (int)a) < 0 ? -1 : 0;
+  if (!strcmp(name, "close-file")) return close(file);
   if (!strcmp(name, "fork")) return fork_rest();
   if (!strcmp(name, "sleep")) return usleep((useconds_t)a * 1000);
   if (!strcmp(name, "die")) return raise(SIGKILL);

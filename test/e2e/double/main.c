@@ -35,6 +35,9 @@
 /* A write this long to a descriptor is looked at: short ones are Node's own wake-ups and texts. */
 #define LONG_WRITE (64u << 10)
 
+#define RELEASE_TURN_MS 5
+#define RELEASE_TURNS 200
+
 static const struct rule rules[] = {
     {SYS_openat, on_open, RULE_ALWAYS, 0, 0, 0, 0},
     {SYS_openat2, on_open, RULE_ALWAYS, 0, 0, 0, 0},
@@ -133,8 +136,10 @@ int main(int argc, char **argv) {
   else if (control && !control_listen(control)) return 2;
   if (!supervisor_start(rules, sizeof rules / sizeof *rules, argv + i + 1)) return 126;
   loop_run();
-  /* Everything under the filter is gone; the enclaves it left are released in this last turn. */
-  loop_after(0, no_more, NULL);
-  loop_run();
+  /* Everything under the filter is gone, or about to be: the enclaves that it left are released. */
+  for (int turn = 0; turn == 0 || (enclaves && turn < RELEASE_TURNS); turn++) {
+    loop_after(RELEASE_TURN_MS, no_more, NULL);
+    loop_run();
+  }
   end_like(supervisor_status());
 }

@@ -28,6 +28,7 @@ static const struct rule *rules;
 static int rule_count;
 static pid_t target;
 static int target_status;
+static struct watch *listening; /* NULL once the last process under the filter is gone */
 static bool target_gone;
 
 static bool send_answer(const struct call *call, int64_t value, int error, uint32_t flags) {
@@ -86,11 +87,17 @@ static bool rule_matches(const struct rule *rule, const struct seccomp_data *dat
   return false;
 }
 
+static void stop_when_over(void) {
+  if (target_gone && !listening) loop_stop();
+}
+
 static void receive(void *opaque, uint32_t events) {
   (void)opaque;
   struct seccomp_notif notice = {0};
-  if ((events & EPOLLIN) == 0) { /* EPOLLHUP: the last process under the filter is gone */
-    loop_stop();
+  if ((events & EPOLLIN) == 0) { /* EPOLLHUP; a process drops its filter early in its exit, before its descriptors */
+    loop_unwatch(listening);
+    listening = NULL;
+    stop_when_over();
     return;
   }
   if (ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &notice) != 0) return; /* killed meanwhile */
@@ -114,6 +121,7 @@ void target_ended(pid_t pid, int status) {
   if (WIFSIGNALED(status)) line_int(&line, "signal", WTERMSIG(status));
   else line_int(&line, "status", WEXITSTATUS(status));
   record_end(&line);
+  stop_when_over();
 }
 
 static void signalled(void *opaque, uint32_t events) {
@@ -197,7 +205,7 @@ bool supervisor_start(const struct rule *with, int count, char **argv) {
     return false;
   }
   ioctl(listener, SECCOMP_IOCTL_NOTIF_SET_FLAGS, SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP);
-  loop_watch(listener, EPOLLIN, receive, NULL);
+  listening = loop_watch(listener, EPOLLIN, receive, NULL);
   watch_signals(&set);
   struct line line;
   record_begin(&line, "target");
@@ -206,11 +214,7 @@ bool supervisor_start(const struct rule *with, int count, char **argv) {
   return true;
 }
 
-int supervisor_status(void) {
-  int status;
-  while (!target_gone && waitpid(target, &status, 0) == target) target_ended(target, status);
-  return target_status;
-}
+int supervisor_status(void) { return target_status; }
 
 void supervisor_kill(void) {
   if (!target_gone) kill(target, SIGKILL);

@@ -21,9 +21,9 @@ struct rule {
 /* Installs the filter for `rules` in this process and its children; returns the listener or -1. */
 int filter_install(const struct rule *rules, int count);
 
-/* Starts argv under the rules. Returns false after a message on stderr. */
+/* Starts argv under the rules; the loop stops when it and all that it started are gone. False after a message. */
 bool supervisor_start(const struct rule *rules, int count, char **argv);
-/* Ends the loop's work: the status of the target, as waitpid gives it. */
+/* After the loop: the status of the target, as waitpid gives it. */
 int supervisor_status(void);
 /* A wait elsewhere (ptrace) saw this process end. */
 void target_ended(pid_t pid, int status);
