@@ -94,12 +94,12 @@ export const mebibytes = <N extends string>(name: N): Parameter<N, bigint> => ({
   },
 });
 
-/** `o`: a size with an optional suffix, MiB without; the value is in bytes. */
+/** `o`: a size with an optional suffix, MiB without (hexadecimal numbers have none); the value is in bytes. */
 export const size = <N extends string>(name: N): Parameter<N, bigint> => ({
   name,
   read: (scanner) => {
-    const text = scanner.take(/0[xX][0-9a-fA-F]+|[0-9]+(\.[0-9]*)?[bkmgtpeBKMGTPE]?/y);
-    const value = text === undefined ? undefined : parseSize(text, 'M');
+    const text = scanner.take(/0[xX][0-9a-fA-F]+|[0-9]+(\.[0-9]*)?[bkmgtpeBKMGTPE]?/y) ?? '';
+    const value = /^0x/i.test(text) ? BigInt(text) << 20n : parseSize(/[0-9.]$/.test(text) ? `${text}M` : text);
     if (value === undefined || value >= 2n ** 63n) throw new HmpSyntaxError('invalid size');
     return value;
   },

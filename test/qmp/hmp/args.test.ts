@@ -191,6 +191,15 @@ args('leaves out what is optional', () => {
   assert.equal(parse([options('driver')], ' virtio-nsm,id=n'), { driver: 'virtio-nsm,id=n' });
 });
 
+args('reads sizes in MiB unless a suffix says otherwise', () => {
+  const bytes = (text: string): bigint => parse([size('o')], ` ${text}`).o;
+  assert.is(bytes('3'), 3n << 20n);
+  assert.is(bytes('0x10'), 16n << 20n);
+  assert.is(bytes('1.5'), 3n << 19n);
+  assert.is(bytes('4k'), 4096n);
+  assert.is(bytes('7B'), 7n);
+});
+
 args('keeps the last format for the next command', () => {
   const format1 = (text: string) => parse([format('fmt'), long('addr')], text).fmt;
   assert.equal(format1('/4xg 0'), { count: 4, format: 'x', size: 8 });
