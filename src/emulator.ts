@@ -1,11 +1,14 @@
+import { closeSync, openSync } from 'node:fs';
 import { MonitorSet } from '../qmp/monitors.js';
-import type { OptionSet, StartConfig } from './cli/config.js';
-import { openCharOption, openChardevOption } from './cli/start-chardevs.js';
+import { defaultPortTexts } from './cli/collect.js';
+import type { StartConfig } from './cli/config.js';
+import { openChardevOption, openCharOption } from './cli/start-chardevs.js';
 import { configureMachine, createMachine, Reported, startAccelerator } from './cli/start-machine.js';
 import { addDevice } from './qdev/device-add.js';
+import { type CheckedOptions, type UserObjects, userCreatableData } from './qom/user-creatable.js';
 import { parseCpuModel } from './system/cpu.js';
 import { asError, QemuError } from './system/errors.js';
-import type { JsonObject } from './system/json.js';
+import { systemReason } from './system/process.js';
 import type { Location } from './system/report.js';
 import type { System } from './system/system.js';
 
@@ -14,16 +17,19 @@ export class Emulator {
   readonly #system: System;
   readonly #config: StartConfig;
   readonly #monitors: MonitorSet;
+  readonly #objects: UserObjects;
   #exitPreconfig: Promise<void> | undefined;
 
-  constructor(system: System, config: StartConfig, commandLineOptions: () => Promise<JsonObject[]>) {
+  constructor(system: System, config: StartConfig, objects: UserObjects) {
     this.#system = system;
     this.#config = config;
     this.#monitors = new MonitorSet({
       system,
+      objects,
       exitPreconfig: () => this.exitPreconfig(),
-      commandLineOptions: async () => (await commandLineOptions()) as never,
+      commandLineOptions: async () => (await import('./cli/describe-groups.js')).describeGroups(),
     });
+    this.#objects = objects;
   }
 
   /** Reports an error at its option and passes on that it has been said. */
@@ -46,14 +52,20 @@ export class Emulator {
     const system = this.#system;
     const config = this.#config;
     const { type, accel: _accel, ...properties } = config.machine;
-    const machine = await this.#at(undefined, () =>
-      createMachine(system, typeof type === 'string' ? type : undefined),
-    );
-    for (const object of config.objects) if (!(await this.#isLate(object))) await this.#addObject(object);
+    const machine = await this.#at(undefined, () => createMachine(system, typeof type === 'string' ? type : undefined));
+    const objects = await this.#checkObjects();
+    const create = async (late: boolean): Promise<void> => {
+      for (const { location, checked, late: isLate } of objects) {
+        if (late === isLate) await this.#at(location, () => this.#objects.create(checked));
+      }
+    };
+    await create(false);
     for (const option of config.chardevs) await this.#at(option.location, () => openChardevOption(system, option));
+    await Promise.all(this.#checkImages());
     await this.#at(undefined, () => configureMachine(machine, properties));
+    this.#addDefaultPorts();
     await startAccelerator(system, machine, config.accels);
-    for (const object of config.objects) if (await this.#isLate(object)) await this.#addObject(object);
+    await create(true);
     await this.#startMonitors();
     await this.#startSerials();
     if (config.cpu !== undefined) {
@@ -63,17 +75,39 @@ export class Emulator {
     if (!config.preconfig) await this.exitPreconfig();
   }
 
-  async #isLate({ options }: OptionSet): Promise<boolean> {
-    const { userCreatableData } = await import('./qom/user-creatable.js');
-    const name = options['qom-type'];
-    if (typeof name !== 'string') return false;
-    await this.#system.objects.known(name);
-    const type = this.#system.types.get(name);
-    return type !== undefined && userCreatableData(type).createdLate === true;
+  /** The objects of -object, all checked before the first is made. */
+  async #checkObjects(): Promise<{ late: boolean; location: Location; checked: CheckedOptions }[]> {
+    const result = [];
+    for (const { location, options, mode } of this.#config.objects) {
+      const checked = await this.#at(location, () => this.#objects.check(options, mode));
+      result.push({ late: userCreatableData(checked.type).createdLate === true, location, checked });
+    }
+    return result;
   }
 
-  async #addObject({ location, options, mode }: OptionSet): Promise<void> {
-    await this.#at(location, () => this.#system.objects.add(options, mode));
+  /** Ports that nobody asked for come after those that somebody did. */
+  #addDefaultPorts(): void {
+    const config = this.#config;
+    const { serial = true, parallel = true } = this.#system.machine.data.ports ?? {};
+    const ports = defaultPortTexts(config.defaultPorts, config.nographic, { serial, parallel });
+    config.serials.push(...ports.serials);
+    config.parallels.push(...ports.parallels);
+    if (ports.monitor !== undefined) {
+      config.monitors.push({ ...ports.monitor, mode: 'readline', pretty: false, readOnly: false });
+    }
+  }
+
+  /** Disk images are opened to say what is wrong with them; no machine here has a disk. */
+  #checkImages(): Promise<void>[] {
+    return this.#config.images.map(({ path, location }) =>
+      this.#at(location, () => {
+        try {
+          closeSync(openSync(path, 'r'));
+        } catch (error) {
+          throw new QemuError(`Could not open '${path}': ${systemReason(error)}`, { cause: error });
+        }
+      }),
+    );
   }
 
   async #startMonitors(): Promise<void> {
@@ -85,7 +119,7 @@ export class Emulator {
             ? namedChardev(this.#system, option.chardev ?? '')
             : await openCharOption(this.#system, `compat_monitor${index}`, text);
         if (chardev === undefined) return;
-        if (option.mode === 'control') this.#monitors.addControl(chardev, { pretty: option.pretty });
+        if (option.mode === 'control') this.#monitors.addControl(chardev, option);
         else await this.#monitors.addReadline(chardev);
       });
     }
@@ -93,9 +127,7 @@ export class Emulator {
 
   async #startSerials(): Promise<void> {
     for (const [index, { text, location }] of this.#config.serials.entries()) {
-      this.#system.serials.push(
-        await this.#at(location, () => openCharOption(this.#system, `serial${index}`, text)),
-      );
+      this.#system.serials.push(await this.#at(location, () => openCharOption(this.#system, `serial${index}`, text)));
     }
     for (const [index, { text, location }] of this.#config.parallels.entries()) {
       await this.#at(location, () => openCharOption(this.#system, `parallel${index}`, text));
@@ -126,11 +158,17 @@ export class Emulator {
         await addDevice(system, options, mode);
       });
     }
+    for (const id of this.#config.netdevs) system.report.warn(`netdev ${id} has no peer`);
     for (const text of system.globals.unused((driver) => system.types.get(driver) !== undefined)) {
       system.report.warn(text);
     }
     system.run.attach(machine.runTarget());
     system.phase = 'ready';
+    if (this.#config.loadvm) {
+      await this.#at(undefined, () => {
+        throw new QemuError('no block device can store vmstate for snapshot');
+      });
+    }
     if (!this.#config.paused) await this.#at(undefined, () => system.run.resume());
   }
 }

@@ -4,8 +4,8 @@ import * as sys from './system/api.js';
 import type { ModuleApi } from './system/module-api.js';
 import type { System } from './system/system.js';
 
-/** What machine and accelerator modules get; rooms behind `lazy` are loaded when first asked for. */
-export function createModuleApi(system: System): ModuleApi {
+/** Offers the types of the rooms that belong to no other offer. */
+export function offerTypes(system: System): void {
   system.offerTypes('cpu', async () => (await import('./system/cpu.js')).defineCpuTypes(system));
   system.offerTypes('hw/nitro', async () => {
     const nitro = await import('./hw/nitro/api.js');
@@ -13,6 +13,10 @@ export function createModuleApi(system: System): ModuleApi {
     nitro.defineHeartbeat(system);
     nitro.defineSerialVsock(system);
   });
+}
+
+/** What machine and accelerator modules get; rooms behind `lazy` are loaded when first asked for. */
+export function createModuleApi(system: System): ModuleApi {
   return {
     system,
     qom,

@@ -29,15 +29,20 @@ export class OptionCollector {
   readonly #groups = new OptionGroups();
   readonly #report: Reporter;
   readonly #readFile: (path: string) => string;
+  readonly #parseJson: (text: string) => JsonObject;
   #noParallel = true;
   #noSerial = true;
   #noMonitor = true;
   readonly #kernelOptions = new Map<string, string>();
 
-  /** @param readFile for -readconfig; throws QemuError */
-  constructor(report: Reporter, readFile: (path: string) => string) {
+  /**
+   * @param readFile for -readconfig; throws QemuError
+   * @param parseJson for the JSON form of -device and -object; throws QemuError
+   */
+  constructor(report: Reporter, readFile: (path: string) => string, parseJson: (text: string) => JsonObject) {
     this.#report = report;
     this.#readFile = readFile;
+    this.#parseJson = parseJson;
   }
 
   /** @throws LocatedError, or HelpAsked */
@@ -284,7 +289,7 @@ export class OptionCollector {
 
   #device(value: string, location: Location): void {
     if (value.startsWith('{')) {
-      this.config.devices.push({ location, mode: 'json', options: parseJsonOption(value) });
+      this.config.devices.push({ location, mode: 'json', options: this.#parseJson(value) });
       return;
     }
     const opts = this.#parse('device', value, location);
@@ -314,7 +319,7 @@ export class OptionCollector {
 
   #object(value: string, location: Location): void {
     if (value.startsWith('{')) {
-      this.config.objects.push({ location, mode: 'json', options: parseJsonOption(value) });
+      this.config.objects.push({ location, mode: 'json', options: this.#parseJson(value) });
       return;
     }
     const options: KeyvalObject = {};

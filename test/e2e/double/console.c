@@ -30,8 +30,11 @@ static struct console *console_of_port(uint32_t port) {
   return NULL;
 }
 
+static void client_left(struct peer *peer, int error);
+
 bool console_answers(uint32_t port) {
   struct console *console = console_of_port(port);
+  if (console && console->client && !peer_open(console->client)) client_left(console->client, 0);
   return console && console->available && !console->client;
 }
 

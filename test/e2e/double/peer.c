@@ -95,6 +95,12 @@ void peer_send(struct peer *peer, const void *data, size_t size) {
   update(peer);
 }
 
+bool peer_open(const struct peer *peer) {
+  char byte;
+  ssize_t n = recv(peer->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+  return n > 0 || (n < 0 && errno == EAGAIN);
+}
+
 size_t peer_queued(const struct peer *peer) { return peer->queued - peer->sent; }
 
 void peer_shutdown(struct peer *peer) {

@@ -31,6 +31,7 @@ struct peer *peer_new(int fd, const struct peer_ops *ops, void *opaque, struct e
 struct peer *peer_of_id(int id);
 void peer_send(struct peer *peer, const void *data, size_t size); /* queues without limit */
 size_t peer_queued(const struct peer *peer);
+bool peer_open(const struct peer *peer); /* the target has not closed its end */
 void peer_shutdown(struct peer *peer); /* sends what is queued, then end of file */
 void peer_pause(struct peer *peer, bool paused); /* stops reading */
 void peer_close(struct peer *peer); /* at once, queued bytes are dropped; `ended` is not called */
