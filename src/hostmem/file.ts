@@ -9,11 +9,10 @@ import { osErrorText } from '../system/os-error.js';
 import { type Backing, HostMemoryBackend } from './backend.js';
 import { discardBackingFile, openBackingFile } from './backing-file.js';
 import { hugePagesHint, smallPagesHint } from './hints.js';
-import { step } from './memfd.js';
+import { cannotMap, checkAddressSpace, step } from './map-errors.js';
 import { filePageSize } from './page-size.js';
 import { bytes, sizeProperty } from './properties.js';
 
-const CANNOT_MAP = 'unable to map backing store for guest RAM';
 const hex = (value: number) => `0x${value.toString(16)}`;
 
 /** `memory-backend-file`: a file, or one without a name in a directory (of hugetlbfs, for example). */
@@ -28,6 +27,7 @@ export class FileBackend extends HostMemoryBackend {
 
   protected override async open(): Promise<Backing> {
     const rom = this.#resolveRom();
+    checkAddressSpace(this.offset + this.size);
     const file = await openBackingFile(this.memPath, this.readonly, this.label);
     try {
       const backing = await this.#map(file.fd, rom);
@@ -67,11 +67,11 @@ export class FileBackend extends HostMemoryBackend {
     // A file that cannot be this long would be a fatal signal at first touch.
     if (fileSize === 0) {
       await promisify(ftruncate)(fd, offset + size).catch((cause) => {
-        throw new QemuError(`${CANNOT_MAP}: ${osErrorText(cause)}`, { cause });
+        throw new QemuError(`${cannotMap}: ${osErrorText(cause)}`, { cause });
       });
     }
     const mapping = step(
-      CANNOT_MAP,
+      cannotMap,
       () =>
         mmap({
           size,

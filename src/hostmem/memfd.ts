@@ -5,10 +5,10 @@ import { type Property, prop } from '../qom/property.js';
 import type { ObjectClass } from '../qom/types.js';
 import { QemuError } from '../system/errors.js';
 import { type Int64, int64 } from '../system/json.js';
-import { osErrorText } from '../system/os-error.js';
 import type { System } from '../system/system.js';
 import { type Backing, HostMemoryBackend } from './backend.js';
 import { hugePagesHint, noSuchSizeHint, smallPagesHint } from './hints.js';
+import { cannotMap, checkAddressSpace, step } from './map-errors.js';
 import { smallPageSize } from './page-size.js';
 import { bytes, sizeProperty } from './properties.js';
 
@@ -28,13 +28,14 @@ interface MemfdOptions {
 /** Maps a new memfd. @throws QemuError with the cause and the fix as hint */
 export function mapMemfd(options: MemfdOptions): Backing {
   const { name, size, hugePageSize, seal } = options;
+  checkAddressSpace(size);
   const fd = create(name, hugePageSize, seal);
   try {
     step(`failed to resize memfd to ${size}`, () => ftruncateSync(fd, size));
     const seals = Seal.GROW | Seal.SHRINK | Seal.SEAL;
     if (seal) step(`failed to add seals 0x${seals.toString(16)}`, () => addSeals(fd, seals));
     const mapping = step(
-      'unable to map backing store for guest RAM',
+      cannotMap,
       () => mmap({ size, fd, shared: options.shared, noReserve: !options.reserve }),
       () => (hugePageSize === undefined ? smallPagesHint(size) : hugePagesHint(size, hugePageSize)),
     );
@@ -53,19 +54,6 @@ function create(name: string, hugePageSize: number | undefined, sealable: boolea
     () => memfdCreate(name, { sealable, ...(hugePageSize === undefined ? {} : { hugePageSize }) }),
     () => (hugePageSize === undefined ? undefined : noSuchSizeHint(hugePageSize)),
   );
-}
-
-/** Runs one host call; its failure becomes `SENTENCE: strerror`. */
-export function step<T>(sentence: string, call: () => T, hint?: () => string | undefined): T {
-  try {
-    return call();
-  } catch (error) {
-    const text = hint?.();
-    throw new QemuError(`${sentence}: ${osErrorText(error)}`, {
-      cause: error,
-      ...(text === undefined ? {} : { hint: text }),
-    });
-  }
 }
 
 /** `memory-backend-memfd`: an unnamed file in memory, with huge pages on request. */

@@ -1,7 +1,5 @@
-import * as qapi from '../qom/qapi.js';
 import type { System } from '../system/system.js';
 import { memoryBackends } from './backend.js';
-import { HostMemPolicy } from './properties.js';
 
 /** A stretch of host memory, as `info ramblock` lists it. */
 export interface RamBlock {
@@ -33,33 +31,4 @@ export function ramBlocks(system: System, which: 'mapped' | 'all' = 'mapped'): R
       readonly: backend.rom,
     }))
     .sort((a, b) => b.size - a.size || a.offset - b.offset);
-}
-
-/** One row of query-memdev (qapi/machine.json). */
-export const Memdev = qapi.struct('Memdev', {
-  id: qapi.optional(qapi.str),
-  size: qapi.size,
-  merge: qapi.bool,
-  dump: qapi.bool,
-  prealloc: qapi.bool,
-  share: qapi.bool,
-  reserve: qapi.optional(qapi.bool),
-  'host-nodes': qapi.list(qapi.uint16),
-  policy: HostMemPolicy,
-});
-export type Memdev = qapi.Infer<typeof Memdev>;
-
-/** The rows of query-memdev and `info memdev`. */
-export function memdevs(system: System): Memdev[] {
-  return memoryBackends(system).map((backend) => ({
-    id: backend.name,
-    size: backend.size,
-    merge: backend.merge,
-    dump: backend.dump,
-    prealloc: backend.prealloc,
-    share: backend.share,
-    reserve: backend.reserve,
-    'host-nodes': [...backend.hostNodes],
-    policy: backend.policy,
-  }));
 }

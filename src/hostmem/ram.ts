@@ -1,7 +1,8 @@
 import { mmap } from '../host/memory.js';
 import { type Backing, HostMemoryBackend } from './backend.js';
 import { smallPagesHint } from './hints.js';
-import { mapMemfd, step } from './memfd.js';
+import { step } from './map-errors.js';
+import { mapMemfd } from './memfd.js';
 import { smallPageSize } from './page-size.js';
 
 /** `memory-backend-ram`: anonymous memory; with `share=on` a memfd, so that other processes can be given it. */
