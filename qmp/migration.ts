@@ -17,7 +17,7 @@ import type { System } from '../src/system/system.js';
 
 const unstable = ['unstable'];
 
-const migrationCapabilities = [
+export const migrationCapabilities = [
   'xbzrle',
   'rdma-pin-all',
   'auto-converge',
