@@ -22,7 +22,8 @@ export type DeclaredCommand =
   | Area<typeof import('./commands/absent-devices.js')>
   | Area<typeof import('./commands/confidential.js')>
   | Area<typeof import('./commands/stats.js')>
-  | Area<typeof import('./commands/human-text.js')>;
+  | Area<typeof import('./commands/human-text.js')>
+  | Area<typeof import('./commands/human-monitor.js')>;
 
 export type CommandName = DeclaredCommand['name'];
 

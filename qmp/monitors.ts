@@ -2,8 +2,8 @@ import type { Chardev, CharFrontend, CharPort } from '../src/chardev/chardev.js'
 import { MonitorClient, type MonitorHost } from './context.js';
 import { Dispatcher } from './dispatch.js';
 import { EventPublisher, qmpEvent } from './events.js';
-import { QmpSession } from './session.js';
 import { Broadcast } from './session/wire.js';
+import { QmpSession } from './session.js';
 import { versionInfo } from './version.js';
 
 export interface ControlOptions {

@@ -88,9 +88,10 @@ const areas: readonly Area[] = [
   },
   {
     load: () => import('./commands/human-text.js'),
-    names: `x-query-numa x-query-usb x-query-jit x-query-roms x-query-irq x-query-interrupt-controllers
+    names: `x-query-numa x-query-ramblock x-query-usb x-query-jit x-query-roms x-query-irq x-query-interrupt-controllers
       x-accel-stats`,
   },
+  { load: () => import('./commands/human-monitor.js'), names: 'human-monitor-command' },
 ];
 
 const areaOf = new Map<string, Area>(

@@ -31,7 +31,7 @@ interface Declaration<P extends readonly Parameter[]> {
   readonly help: string;
   readonly parameters?: P;
   readonly allowPreconfig?: boolean;
-  readonly run: (ctx: HmpContext, args: HmpArgs<P>) => MaybePromise<string | undefined | void>;
+  readonly run: (ctx: HmpContext, args: HmpArgs<P>) => MaybePromise<string | undefined>;
   readonly complete?: HmpCommand['complete'];
 }
 

@@ -81,6 +81,7 @@ export abstract class HostMemoryBackend extends UserCreatable implements GuestRa
     );
     this.#backing = backing;
     this.#region = createRegion(this.system.types, this.label, BigInt(this.size), backing.rom === true ? 'rom' : 'ram');
+    this.#region.ram = this;
     this.addChild(`${this.label.replaceAll('/', '\\x2f')}[*]`, this.#region);
     this.#adviseMerge();
     if (!this.#dump) this.#advise(Advice.DONTDUMP, 'dump');

@@ -1,7 +1,6 @@
-import { readPairs } from '../../../src/cli/opts-text.js';
 import { parseKeyval } from '../../../src/cli/keyval.js';
+import { readPairs } from '../../../src/cli/opts-text.js';
 import { addDevice } from '../../../src/qdev/device-add.js';
-import { QemuError } from '../../../src/system/errors.js';
 import type { JsonObject } from '../../../src/system/json.js';
 import { options, rest, string } from '../args.js';
 import { defineHmp } from '../command.js';
@@ -23,8 +22,7 @@ export const deviceCommands = [
       for (const { key, value } of readPairs(device ?? '', 'driver')) properties[key] = value;
       await addDevice(system, properties, 'opts');
     },
-    complete: ({ system }, index) =>
-      index === 0 ? system.types.list('device').map(({ name }) => name) : [],
+    complete: ({ system }, index) => (index === 0 ? system.types.list('device').map(({ name }) => name) : []),
   }),
   defineHmp({
     name: 'device_del',
@@ -42,8 +40,7 @@ export const deviceCommands = [
     run: async ({ host }, { object }) => {
       await host.objects.add(parseKeyval(object, 'qom-type'), 'keyval');
     },
-    complete: ({ system }, index) =>
-      index === 0 ? system.types.list('user-creatable').map(({ name }) => name) : [],
+    complete: ({ system }, index) => (index === 0 ? system.types.list('user-creatable').map(({ name }) => name) : []),
   }),
   defineHmp({
     name: 'object_del',

@@ -9,7 +9,14 @@ function nothing(name: string, help: string, usage = ''): HmpCommand {
   return defineHmp({ name, usage, help, run: () => '' });
 }
 
-type HumanTextCommand = 'x-query-irq' | 'x-query-roms' | 'x-query-numa' | 'x-query-usb' | 'x-query-jit' | 'x-accel-stats';
+type HumanTextCommand =
+  | 'x-query-irq'
+  | 'x-query-ramblock'
+  | 'x-query-roms'
+  | 'x-query-numa'
+  | 'x-query-usb'
+  | 'x-query-jit'
+  | 'x-accel-stats';
 
 function humanText(name: string, help: string, command: HumanTextCommand): HmpCommand {
   return defineHmp({ name, help, run: async ({ qmp }) => (await qmp(command))['human-readable-text'] });
@@ -50,7 +57,11 @@ export const machineInfo = [
       return name === undefined ? '' : `${name}\n`;
     },
   }),
-  defineHmp({ name: 'uuid', help: "show the machine's UUID", run: async ({ qmp }) => `${(await qmp('query-uuid')).UUID}\n` }),
+  defineHmp({
+    name: 'uuid',
+    help: "show the machine's UUID",
+    run: async ({ qmp }) => `${(await qmp('query-uuid')).UUID}\n`,
+  }),
   defineHmp({
     name: 'kvm',
     help: 'show whether KVM is in use',
@@ -144,6 +155,7 @@ export const machineInfo = [
         .join(''),
   }),
   humanText('roms', 'show the ROM images', 'x-query-roms'),
+  humanText('ramblock', 'show the blocks of guest RAM', 'x-query-ramblock'),
   humanText('irq', 'show the interrupt counts', 'x-query-irq'),
   humanText('numa', 'show the NUMA nodes', 'x-query-numa'),
   humanText('usb', 'show the USB devices', 'x-query-usb'),

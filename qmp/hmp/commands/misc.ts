@@ -1,20 +1,20 @@
 import { QemuError } from '../../../src/system/errors.js';
-import { blockDevice, filename, flag, int, mebibytes, onOff, optional, rest, size, string } from '../args.js';
 import { int64 } from '../../../src/system/json.js';
-import { defineHmp } from '../command.js';
 import { migrationCapabilities } from '../../migration.js';
+import { blockDevice, filename, flag, int, mebibytes, onOff, optional, size, string } from '../args.js';
+import { defineHmp } from '../command.js';
 
 export const miscCommands = [
   defineHmp({
     name: 'getfd',
-    usage: 'name',
+    usage: 'getfd name',
     help: 'name the descriptor that came along',
     parameters: [string('fdname')],
     run: async ({ qmp }, args) => void (await qmp('getfd', args)),
   }),
   defineHmp({
     name: 'closefd',
-    usage: 'name',
+    usage: 'closefd name',
     help: 'close a named descriptor',
     parameters: [string('fdname')],
     run: async ({ qmp }, args) => void (await qmp('closefd', args)),
@@ -66,8 +66,7 @@ export const miscCommands = [
     usage: 'device size',
     help: 'change the size of a block device',
     parameters: [blockDevice('device'), size('size')],
-    run: async ({ qmp }, args) =>
-      void (await qmp('block_resize', { device: args.device, size: int64(args.size) })),
+    run: async ({ qmp }, args) => void (await qmp('block_resize', { device: args.device, size: int64(args.size) })),
   }),
   defineHmp({
     name: 'eject',
@@ -114,7 +113,13 @@ export const miscInfo = [
         .map(({ capability, state }) => `${capability}: ${state ? 'on' : 'off'}\n`)
         .join(''),
   }),
-  defineHmp({ name: 'migrate', usage: '[-a]', help: 'show the state of a migration', run: () => '' , parameters: [flag('all', 'a')] }),
+  defineHmp({
+    name: 'migrate',
+    usage: '[-a]',
+    help: 'show the state of a migration',
+    run: () => '',
+    parameters: [flag('all', 'a')],
+  }),
   defineHmp({
     name: 'dump',
     help: 'show the state of the last memory dump',

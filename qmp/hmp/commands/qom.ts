@@ -2,10 +2,10 @@ import type { QomObject } from '../../../src/qom/object.js';
 import { objectAt, resolvePath } from '../../../src/qom/path.js';
 import { QemuError } from '../../../src/system/errors.js';
 import type { JsonValue } from '../../../src/system/json.js';
-import { optional, rest, flag, string } from '../args.js';
-import { defineHmp, type HmpContext } from '../command.js';
-import { writeJson } from '../../json/writer.js';
 import { JsonReader, JsonSyntaxError } from '../../json/reader.js';
+import { writeJson } from '../../json/writer.js';
+import { flag, optional, rest, string } from '../args.js';
+import { defineHmp, type HmpContext } from '../command.js';
 
 /** @throws QemuError when the text is not one JSON value */
 function fromJson(text: string): JsonValue {

@@ -6,7 +6,8 @@ import { writeJson } from '../../json/writer.js';
 
 /** A property's value as `info qtree` shows it: text quoted, numbers also in hexadecimal. */
 export function valueText(value: JsonValue): string {
-  if (typeof value === 'number' || typeof value === 'bigint') return `${value} (0x${BigInt.asUintN(64, BigInt(value)).toString(16)})`;
+  if (typeof value === 'number' || typeof value === 'bigint')
+    return `${value} (0x${BigInt.asUintN(64, BigInt(value)).toString(16)})`;
   return writeJson(value);
 }
 
