@@ -1,9 +1,9 @@
 import { closeSync, openSync } from 'node:fs';
-import { MonitorSet } from '../qmp/monitors.js';
 import { defaultPortTexts } from './cli/collect.js';
 import type { StartConfig } from './cli/config.js';
 import { openChardevOption, openCharOption } from './cli/start-chardevs.js';
 import { configureMachine, createMachine, Reported, startAccelerator } from './cli/start-machine.js';
+import type { Chardev } from './chardev/chardev.js';
 import { addDevice } from './qdev/device-add.js';
 import { type CheckedOptions, type UserObjects, userCreatableData } from './qom/user-creatable.js';
 import { parseCpuModel } from './system/cpu.js';
@@ -12,24 +12,31 @@ import { systemReason } from './system/process.js';
 import type { Location } from './system/report.js';
 import type { System } from './system/system.js';
 
+/** Monitors on character devices. */
+export interface Monitors {
+  addControl(chardev: Chardev, options: { pretty: boolean; readOnly: boolean }): void;
+  addReadline(chardev: Chardev): Promise<void>;
+}
+
 /** The machine's phases from options to running, in QEMU's order (system/vl.c, qemu_init). */
 export class Emulator {
   readonly #system: System;
   readonly #config: StartConfig;
-  readonly #monitors: MonitorSet;
+  readonly #monitors: Monitors;
   readonly #objects: UserObjects;
   #exitPreconfig: Promise<void> | undefined;
 
-  constructor(system: System, config: StartConfig, objects: UserObjects) {
+  /** @param monitors makes the door to the monitors, whose host this is */
+  constructor(
+    system: System,
+    config: StartConfig,
+    objects: UserObjects,
+    monitors: (exitPreconfig: () => Promise<void>) => Monitors,
+  ) {
     this.#system = system;
     this.#config = config;
-    this.#monitors = new MonitorSet({
-      system,
-      objects,
-      exitPreconfig: () => this.exitPreconfig(),
-      commandLineOptions: async () => (await import('./cli/describe-groups.js')).describeGroups(),
-    });
     this.#objects = objects;
+    this.#monitors = monitors(() => this.exitPreconfig());
   }
 
   /** Reports an error at its option and passes on that it has been said. */
