@@ -1,8 +1,9 @@
 import { closeSync, openSync } from 'node:fs';
 import type { Chardev } from './chardev/chardev.js';
+import { findChardev, openMuxes } from './chardev/create.js';
 import { defaultPortTexts } from './cli/collect.js';
 import type { CharOption, StartConfig } from './cli/config.js';
-import { openChardevOption, openCharOption } from './cli/start-chardevs.js';
+import { openChardevOption, openCharText, openPort, readCharText } from './cli/start-chardevs.js';
 import { configureMachine, createMachine, Reported, startAccelerator } from './cli/start-machine.js';
 import { addDevice } from './qdev/device-add.js';
 import { type CheckedOptions, type UserObjects, userCreatableData } from './qom/user-creatable.js';
@@ -62,8 +63,9 @@ export class Emulator {
     const machine = await this.#at(undefined, () => createMachine(system, typeof type === 'string' ? type : undefined));
     const objects = await this.#checkObjects();
     const create = async (late: boolean): Promise<void> => {
-      for (const { location, checked, late: isLate } of objects) {
-        if (late === isLate) await this.#at(location, () => this.#objects.create(checked));
+      for (const { checked, late: isLate } of objects) {
+        // QEMU names the option for what is wrong with its text only.
+        if (late === isLate) await this.#at(undefined, () => this.#objects.create(checked));
       }
     };
     await create(false);
@@ -84,11 +86,11 @@ export class Emulator {
   }
 
   /** The objects of -object, all checked before the first is made. */
-  async #checkObjects(): Promise<{ late: boolean; location: Location; checked: CheckedOptions }[]> {
+  async #checkObjects(): Promise<{ late: boolean; checked: CheckedOptions }[]> {
     const result = [];
     for (const { location, options, mode } of this.#config.objects) {
       const checked = await this.#at(location, () => this.#objects.check(options, mode));
-      result.push({ late: userCreatableData(checked.type).createdLate === true, location, checked });
+      result.push({ late: userCreatableData(checked.type).createdLate === true, checked });
     }
     return result;
   }

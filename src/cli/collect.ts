@@ -323,12 +323,12 @@ export class OptionCollector {
       this.config.objects.push({ location, mode: 'json', options: this.#parseJson(value) });
       return;
     }
-    const options: KeyvalObject = {};
-    const { help } = readKeyval(value, 'qom-type', options);
-    const type = options['qom-type'];
     if (isHelpWord(value)) throw new HelpAsked({ kind: 'object', name: '', location });
-    if (help) throw new HelpAsked({ kind: 'object', name: typeof type === 'string' ? type : '', location });
-    this.config.objects.push({ location, mode: 'keyval', options: options as JsonObject });
+    const opts = this.#parse('object', value, location);
+    if ([...opts.entries()].some(([key]) => isHelpWord(key))) {
+      throw new HelpAsked({ kind: 'object', name: opts.get('qom-type') ?? '', location });
+    }
+    this.config.objects.push(objectOptions(opts));
   }
 
   #monitor(text: string, location: Location, mode: 'readline' | 'control', pretty: boolean): void {
@@ -437,10 +437,21 @@ function isHelpWord(text: string): boolean {
   return text === 'help' || text === '?';
 }
 
+/** The options of a set as an object; of a repeated key the last counts. */
 function optionSet(opts: Opts): OptionSet {
   const options: JsonObject = { ...(opts.id === undefined ? {} : { id: opts.id }) };
   for (const [key, text] of opts.entries()) options[key] = text;
   return { location: opts.location, mode: 'keyval', options };
+}
+
+/** As optionSet, with the values of a repeated key as an array: properties that are lists take them all. */
+function objectOptions(opts: Opts): OptionSet {
+  const { location, options } = optionSet(opts);
+  for (const key of Object.keys(options)) {
+    const values = [...opts.entries()].filter(([name]) => name === key).map(([, text]) => text);
+    if (values.length > 1) options[key] = values;
+  }
+  return { location, mode: 'opts', options };
 }
 
 const choices: Readonly<Record<keyof Actions, readonly string[]>> = {

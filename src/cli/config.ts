@@ -1,4 +1,5 @@
 import type { GlobalProperty } from '../qdev/globals.js';
+import type { InputMode } from '../qom/visitor.js';
 import type { JsonObject } from '../system/json.js';
 import type { Location } from '../system/report.js';
 import type { Actions } from '../system/run-control.js';
@@ -7,7 +8,7 @@ import type { CharText } from './start-chardevs.js';
 /** Options of one occurrence: text values, or JSON values when they were given as JSON. */
 export interface OptionSet {
   readonly location: Location;
-  readonly mode: 'json' | 'keyval';
+  readonly mode: InputMode;
   readonly options: JsonObject;
 }
 
