@@ -13,7 +13,7 @@ const list = async (dir, suffix) =>
     : [];
 
 const bins = await list('src/bin', '.ts');
-const modules = [...(await list('machines', '.module.ts')), ...(await list('accel', '.module.ts'))];
+const modules = [...(await list('machines', '.ts')), ...(await list('accel', '/module.ts'))];
 const workers = (await Promise.all(['src', 'qmp', 'accel', 'machines'].map((d) => list(d, '.worker.ts')))).flat();
 const libraries = ['qmp/client/index.ts'].filter((f) => existsSync(f));
 

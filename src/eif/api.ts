@@ -1,1 +1,1 @@
-export {};
+export { LOAD_OFFSET, loadEif } from './load.js';

@@ -28,6 +28,17 @@ export function ioctl(fd: number, request: number, argument: Exclude<Pointer, nu
   return check('ioctl', libc.ioctl(fd, request, argument ?? null));
 }
 
+/**
+ * ioctl(2) on a thread of libuv's pool, for requests that wait for a device. The call cannot be interrupted: a process
+ * that must end before it returns needs `exitNow`.
+ *
+ * @returns the result, 0 or positive
+ * @throws HostError with the driver's errno, also above 133
+ */
+export async function ioctlBlocking(fd: number, request: number, argument: Exclude<Pointer, null>): Promise<number> {
+  return check('ioctl', await libc.ioctlBlocking(fd, request, argument));
+}
+
 /** A non-blocking, close-on-exec eventfd(2). @throws HostError */
 export function eventfd(initial = 0): number {
   return check('eventfd', libc.eventfd(initial, EFD_CLOEXEC | EFD_NONBLOCK));

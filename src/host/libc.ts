@@ -64,6 +64,10 @@ function declareBlocking<A extends unknown[]>(prototype: string): (...args: A) =
  */
 export const libc = {
   ioctl: declare<[fd: number, request: number, argument: Pointer | number]>('int ioctl(int, unsigned long, void *)'),
+  /** For requests that wait for a device; see `ioctlBlocking` in fd.ts. */
+  ioctlBlocking: declareBlocking<[fd: number, request: number, argument: Pointer]>(
+    'int ioctl(int, unsigned long, void *)',
+  ),
   fcntl: declare<[fd: number, command: number, argument: number]>('int fcntl(int, int, long)'),
   close: declare<[fd: number]>('int close(int)'),
   open: declare<[path: string, flags: number, mode: number]>('int open(const char *, int, unsigned int)'),

@@ -25,6 +25,7 @@ export function createTypeRegistry(): TypeRegistry {
     properties: { type: prop.string<QomObject>({ get: (object) => object.type.name }) },
   });
   types.define({ name: 'interface', interface: true });
+  types.define({ name: 'user-creatable', parent: 'interface', interface: true });
   types.define({ name: 'container', parent: 'object', create: (type) => new Container(type) });
   return types;
 }

@@ -1,6 +1,5 @@
 import type { QomObject } from './object.js';
 import type { Property } from './property.js';
-import type { QapiType } from './qapi.js';
 
 /** What a type is, declared once and handed to `TypeRegistry.define`. */
 export interface TypeInfo {
@@ -89,9 +88,4 @@ export class TypeRegistry {
         !type.isInterface && (includeAbstract || !type.abstract) && (ancestor === undefined || type.isA(ancestor)),
     );
   }
-}
-
-/** The QAPI type a user-creatable object's options are checked against. */
-export function valueType(property: Property): QapiType | undefined {
-  return property.value;
 }

@@ -1,13 +1,15 @@
 import { QemuError } from '../system/errors.js';
-import { int64, isJsonObject, type JsonObject, type JsonValue } from '../system/json.js';
+import { int64, isJsonObject, type JsonObject, type JsonValue, QFloat } from '../system/json.js';
 import { parseBool, parseInteger, parseSize } from '../system/numbers.js';
 import type { BuiltinType, ObjectType, QapiType } from './qapi.js';
 
 /**
  * `json`: values carry their JSON types (QMP, JSON syntax on the command line). `keyval`: scalars are text, as
- * `key=value` options and HMP give them. QEMU: qapi/qobject-input-visitor.c.
+ * `key=value` options and HMP give them (QEMU: qapi/qobject-input-visitor.c). `opts`: text as -object and other flat
+ * option groups give it, with texts of their own; a key given several times is an array, of which a scalar takes the last
+ * (QEMU: qapi/opts-visitor.c).
  */
-export type InputMode = 'json' | 'keyval';
+export type InputMode = 'json' | 'keyval' | 'opts';
 
 /**
  * Checks `value` against a QAPI type and returns it in JSON shape (text converted in keyval mode, integers normalised).
@@ -15,7 +17,8 @@ export type InputMode = 'json' | 'keyval';
  * @param name dotted path used in error texts
  * @throws QemuError with QEMU's sentence
  */
-export function visit(type: QapiType, value: JsonValue, name: string, mode: InputMode = 'json'): JsonValue {
+export function visit(type: QapiType, given: JsonValue, name: string, mode: InputMode = 'json'): JsonValue {
+  const value = mode === 'opts' && Array.isArray(given) && type.meta !== 'array' ? (given.at(-1) ?? '') : given;
   switch (type.meta) {
     case 'builtin':
       return visitBuiltin(type, value, name, mode);
@@ -66,7 +69,7 @@ function visitBuiltin(type: BuiltinType, value: JsonValue, name: string, mode: I
     case 'any':
       return value;
     case 'null':
-      if (value !== null && !(mode === 'keyval' && value === '')) throw wrongType(name, 'null');
+      if (value !== null && !(mode !== 'json' && value === '')) throw wrongType(name, 'null');
       return null;
     case 'number':
       return visitNumber(value, name, mode);
@@ -76,7 +79,7 @@ function visitBuiltin(type: BuiltinType, value: JsonValue, name: string, mode: I
     case 'uint64':
       return int64(visitUint64(value, name, mode));
     case 'size':
-      return int64(mode === 'keyval' ? visitSizeText(value, name) : visitUint64(value, name, mode));
+      return int64(mode === 'json' ? visitUint64(value, name, mode) : visitSizeText(value, name, mode));
     case 'uint8':
     case 'uint16':
     case 'uint32': {
@@ -105,7 +108,7 @@ function visitBool(value: JsonValue, name: string, mode: InputMode): boolean {
 }
 
 function visitNumber(value: JsonValue, name: string, mode: InputMode): number {
-  if (mode === 'keyval') {
+  if (mode !== 'json') {
     const text = visitString(value, name);
     const parsed = text.trim() === '' ? Number.NaN : Number(text);
     if (!Number.isFinite(parsed)) throw badValue(name, 'a number');
@@ -113,19 +116,21 @@ function visitNumber(value: JsonValue, name: string, mode: InputMode): number {
   }
   if (typeof value === 'number') return value;
   if (typeof value === 'bigint') return Number(value);
+  if (value instanceof QFloat) return value.value;
   throw wrongType(name, 'number');
 }
 
-/** An integer literal, as opposed to a double: doubles with an integral value arrive as objects (system/json.ts). */
+/** An integer literal, as opposed to a double with an integral value, which is a QFloat. */
 function integer(value: JsonValue): bigint | undefined {
   if (typeof value === 'bigint') return value;
   return typeof value === 'number' && Number.isInteger(value) ? BigInt(value) : undefined;
 }
 
 function visitInt64(value: JsonValue, name: string, mode: InputMode): bigint {
-  if (mode === 'keyval') {
+  if (mode !== 'json') {
     const parsed = parseInteger(visitString(value, name));
-    if (parsed === undefined || BigInt.asIntN(64, parsed) !== parsed) throw badValue(name, 'integer');
+    if (parsed === undefined || BigInt.asIntN(64, parsed) !== parsed)
+      throw badValue(name, mode === 'opts' ? 'an int64 value' : 'integer');
     return parsed;
   }
   const parsed = integer(value);
@@ -134,30 +139,39 @@ function visitInt64(value: JsonValue, name: string, mode: InputMode): bigint {
 }
 
 function visitUint64(value: JsonValue, name: string, mode: InputMode): bigint {
-  const parsed = mode === 'keyval' ? parseInteger(visitString(value, name)) : integer(value);
-  if (parsed === undefined || parsed >= 1n << 64n || parsed < -(1n << 63n)) throw badValue(name, 'uint64');
+  const parsed = mode === 'json' ? integer(value) : parseInteger(visitString(value, name));
+  const lowest = mode === 'opts' ? 0n : -(1n << 63n);
+  if (parsed === undefined || parsed >= 1n << 64n || parsed < lowest)
+    throw badValue(name, mode === 'opts' ? 'a uint64 value' : 'uint64');
   return BigInt.asUintN(64, parsed);
 }
 
-function visitSizeText(value: JsonValue, name: string): bigint {
+function visitSizeText(value: JsonValue, name: string, mode: InputMode): bigint {
   const parsed = parseSize(visitString(value, name));
-  if (parsed === undefined) throw badValue(name, 'a size value');
+  if (parsed === undefined) throw badValue(name, mode === 'opts' ? 'a size value' : 'size');
   return parsed;
 }
 
+/** Numbers that one `-object` range such as `0-2` may stand for (OPTS_VISITOR_RANGE_MAX). */
+const RANGE_MAX = 65_536;
+
 function visitList(element: QapiType, value: JsonValue, name: string, mode: InputMode): JsonValue[] {
-  if (Array.isArray(value)) {
-    return value.map((item, i) => visit(element, item, mode === 'keyval' ? `${name}.${i}` : `${name}[${i}]`, mode));
+  if (mode === 'opts') {
+    return (Array.isArray(value) ? value : [value]).flatMap((item) => visitRange(element, item, name));
   }
-  // QEMU's option text for integer lists: "0-2" or a single number (qapi/string-input-visitor.c).
-  if (mode === 'keyval' && typeof value === 'string') {
-    const range = /^(\d+)-(\d+)$/.exec(value);
-    if (range === null) return [visit(element, value, name, mode)];
-    const [from, to] = [Number(range[1]), Number(range[2])];
-    if (to < from || to - from > 65_535) throw badValue(name, 'a valid range');
-    return Array.from({ length: to - from + 1 }, (_, i) => visit(element, from + i, name, 'json'));
+  if (!Array.isArray(value)) throw wrongType(name, 'array');
+  return value.map((item, i) => visit(element, item, mode === 'keyval' ? `${name}.${i}` : `${name}[${i}]`, mode));
+}
+
+/** One item of a list of unsigned integers in option text: a number or `FROM-TO`; other element types as they are. */
+function visitRange(element: QapiType, value: JsonValue, name: string): JsonValue[] {
+  if (element.meta !== 'builtin' || !element.name.startsWith('uint')) return [visit(element, value, name, 'opts')];
+  const [, from = '', to = from] = /^([^-]+)(?:-(.+))?$/.exec(visitString(value, name)) ?? [];
+  const [first, last] = [parseInteger(from), parseInteger(to)];
+  if (first === undefined || last === undefined || last < first || last - first >= BigInt(RANGE_MAX)) {
+    throw badValue(name, 'a uint64 value or range');
   }
-  throw wrongType(name, 'array');
+  return Array.from({ length: Number(last - first) + 1 }, (_, i) => visit(element, int64(first + BigInt(i)), name));
 }
 
 function visitObject(type: ObjectType, value: JsonValue, name: string, mode: InputMode): JsonObject {
@@ -179,7 +193,10 @@ function visitObject(type: ObjectType, value: JsonValue, name: string, mode: Inp
   };
   take(type);
   for (const key of Object.keys(value)) {
-    if (!known.has(key)) throw new QemuError(`Parameter '${prefix}${key}' is unexpected`);
+    if (known.has(key)) continue;
+    throw new QemuError(
+      mode === 'opts' ? `Invalid parameter '${prefix}${key}'` : `Parameter '${prefix}${key}' is unexpected`,
+    );
   }
   return result;
 }
@@ -195,11 +212,11 @@ function jsonTypeMatches(type: QapiType, value: JsonValue, mode: InputMode): boo
     case 'alternate':
       return type.types.some((inner) => jsonTypeMatches(inner, value, mode));
     case 'builtin':
-      if (mode === 'keyval') return typeof value === 'string' && (type.name === 'str' || scalarFits(type, value));
+      if (mode !== 'json') return typeof value === 'string' && (type.name === 'str' || scalarFits(type, value));
       if (type.name === 'str') return typeof value === 'string';
       if (type.name === 'bool') return typeof value === 'boolean';
       if (type.name === 'null') return value === null;
-      return type.name === 'any' || typeof value === 'number' || typeof value === 'bigint';
+      return type.name === 'any' || typeof value === 'number' || typeof value === 'bigint' || value instanceof QFloat;
   }
 }
 

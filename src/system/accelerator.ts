@@ -16,3 +16,11 @@ export interface Accelerator extends QomObject {
   /** Gives everything back; safe to call twice. */
   shutdown(): void | Promise<void>;
 }
+
+/** Class data of accelerator types (TypeInfo.data of `NAME-accel`). */
+export interface AcceleratorClassData {
+  /** Listed by `-accel help`; test accelerators are not. */
+  readonly listed: boolean;
+  /** Machines whose code it runs, by name; `none` executes nothing and is open to all. */
+  readonly runs: (machine: Machine) => boolean;
+}

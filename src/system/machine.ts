@@ -4,6 +4,7 @@ import * as qapi from '../qom/qapi.js';
 import type { ObjectClass, TypeRegistry } from '../qom/types.js';
 import type { Accelerator } from './accelerator.js';
 import type { Int64, JsonObject } from './json.js';
+import type { RunTarget } from './run-control.js';
 import { completeSmp, SMPConfiguration, type SmpOptions, type SmpTopology } from './smp.js';
 import type { System } from './system.js';
 
@@ -136,6 +137,16 @@ export abstract class Machine extends QomObject {
 
   /** Builds the board: memory, images, devices. The accelerator is up. */
   abstract init(accel: Accelerator): void | Promise<void>;
+
+  /** What run control drives; the default is a board on which nothing executes. */
+  runTarget(): RunTarget {
+    return { start: () => {}, stop: () => {}, reset: () => {} };
+  }
+
+  /** Why guest memory cannot be read from here (it was donated to an enclave), undefined when it can. */
+  get memoryUnreadable(): string | undefined {
+    return undefined;
+  }
 
   /** Rows of query-cpus-fast. */
   cpus(): CpuInfo[] {

@@ -1,4 +1,4 @@
-import type { System } from './system.js';
+import type { System, TypeRoom } from './system.js';
 
 /**
  * What a module gets: the process it registers with, and the parts it builds on. A module imports nothing of ours, so
@@ -16,4 +16,6 @@ export interface ModuleApi {
     hostmem(): Promise<typeof import('../hostmem/api.js')>;
     nitro(): Promise<typeof import('../hw/nitro/api.js')>;
   };
+  /** Defines the types of a room once, whoever asks first. */
+  types(room: TypeRoom): Promise<void>;
 }

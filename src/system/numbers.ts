@@ -45,3 +45,11 @@ export function parseSize(text: string, defaultSuffix = 'B'): bigint | undefined
 function bounded(value: bigint): bigint | undefined {
   return value < 1n << 64n ? value : undefined;
 }
+
+/** Bytes as QEMU prints them (size_to_str): three significant digits and a binary unit, `2 MiB`, `1.5 GiB`. */
+export function sizeText(bytes: number): string {
+  const units = ['', 'Ki', 'Mi', 'Gi', 'Ti', 'Pi', 'Ei'];
+  // The unit changes at 1000 of the smaller one, so that three digits always do.
+  const power = bytes < 1000 ? 0 : Math.min(6, Math.floor(Math.log2(bytes / 1000) / 10) + 1);
+  return `${Number((bytes / 1024 ** power).toPrecision(3))} ${units[power]}B`;
+}

@@ -1,3 +1,4 @@
+import type { Chardev } from '../chardev/chardev.js';
 import { type Bus, defineBusTypes } from '../qdev/bus.js';
 import { defineDeviceTypes } from '../qdev/device.js';
 import type { DeviceHost } from '../qdev/device-add.js';
@@ -6,6 +7,7 @@ import type { QomObject } from '../qom/object.js';
 import { createTypeRegistry, ObjectTree } from '../qom/tree.js';
 import type { ObjectClass, TypeRegistry } from '../qom/types.js';
 import type { Accelerator } from './accelerator.js';
+import type { CpuModel } from './cpu.js';
 import { QemuError } from './errors.js';
 import { Signal, type SystemEvent } from './events.js';
 import { defineMachineTypes, type Machine, machineData } from './machine.js';
@@ -29,6 +31,10 @@ export interface Settings {
   defaults: boolean;
   /** -display type, `none` by -nographic too. */
   display: string;
+  /** -cpu, checked; undefined leaves the model to the machine. */
+  cpu?: CpuModel;
+  /** -mem-prealloc: RAM the machine makes is populated at start. */
+  memPrealloc?: boolean;
 }
 
 /**
@@ -36,6 +42,9 @@ export interface Settings {
  * now on are hot plugged.
  */
 export type Phase = 'preconfig' | 'initialized' | 'ready';
+
+/** Rooms whose QOM types are defined when first needed: most command lines need few of them. */
+export type TypeRoom = 'hw/nitro' | 'hostmem' | 'chardev' | 'cpu' | 'isa' | 'iothread' | 'secret' | 'tls-creds' | 'rng';
 
 /** Everything one emulator process shares between its rooms. Made once, by src/main.ts or a test. */
 export class System implements DeviceHost {
@@ -53,6 +62,10 @@ export class System implements DeviceHost {
   #accel: Accelerator | undefined;
   #nodes: { peripheral: QomObject; peripheralAnon: QomObject; unattached: QomObject; sysbus: Bus } | undefined;
   #memory: { system: MemoryRegion; io: MemoryRegion } | undefined;
+  readonly #typeRooms = new Map<TypeRoom, () => void | Promise<void>>();
+  readonly #typesReady = new Map<TypeRoom, Promise<void>>();
+  /** Character devices of -serial, in order; undefined for `-serial none`. */
+  readonly serials: (Chardev | undefined)[] = [];
   readonly #cleanups: (() => void | Promise<void>)[] = [];
 
   constructor(options: {
@@ -145,6 +158,24 @@ export class System implements DeviceHost {
   allowsSysbusDevice(type: ObjectClass): boolean {
     const allowed = this.#machine === undefined ? [] : machineData(this.#machine.type).allowedSysbusDevices;
     return allowed?.some((name) => type.isA(name)) ?? false;
+  }
+
+  /** Says how the types of a room are defined; `needTypes` does it. */
+  offerTypes(room: TypeRoom, define: () => void | Promise<void>): void {
+    this.#typeRooms.set(room, define);
+  }
+
+  /** Defines the types of the given rooms, or of all of them and of all modules; each once. */
+  async needTypes(...rooms: TypeRoom[]): Promise<void> {
+    if (rooms.length === 0) await this.modules.loadAll();
+    for (const room of rooms.length > 0 ? rooms : this.#typeRooms.keys()) {
+      let ready = this.#typesReady.get(room);
+      if (ready === undefined) {
+        ready = Promise.resolve(this.#typeRooms.get(room)?.());
+        this.#typesReady.set(room, ready);
+      }
+      await ready;
+    }
   }
 
   /** Runs `cleanup` when the process ends in an orderly way, last registered first. */

@@ -1,1 +1,3 @@
-export {};
+export { defineHeartbeat } from './heartbeat.js';
+export { defineSerialVsock } from './serial-vsock.js';
+export { defineVsockBusTypes, findBridge, NITRO_VSOCK, NitroVsockBridge } from './vsock-bus.js';

@@ -1,0 +1,29 @@
+import { removeDevice, addDevice } from '../../src/qdev/device-add.js';
+import { optional, str, struct } from '../../src/qom/qapi.js';
+import { resolvePath } from '../../src/qom/path.js';
+import { defineCommand } from '../command.js';
+
+export const commands = [
+  defineCommand({
+    name: 'device_add',
+    // The device's own properties come as further members.
+    args: struct('device_add', { driver: str, bus: optional(str), id: optional(str) }),
+    rawArgs: true,
+    features: ['json-cli', 'json-cli-hotplug'],
+    handler: async ({ system }, args) => {
+      await system.needTypes();
+      await addDevice(system, args, 'json');
+    },
+  }),
+
+  defineCommand({
+    name: 'device_del',
+    args: struct('device_del', { id: str }),
+    handler: async ({ system }, { id }) => {
+      const path = id.startsWith('/') ? id : `${system.peripheral.canonicalPath}/${id}`;
+      const found = resolvePath(system.tree.root, path).object?.canonicalPath ?? path;
+      const device = await removeDevice(system, system.tree.root, id);
+      system.events.emit({ type: 'device-deleted', device: device.id, path: found });
+    },
+  }),
+];

@@ -1,0 +1,178 @@
+import { accessSync, constants } from 'node:fs';
+import { any, bool, enumeration, int, list, optional, str, struct, uint64 } from '../../src/qom/qapi.js';
+import { QemuError } from '../../src/system/errors.js';
+import { machineData } from '../../src/system/machine.js';
+import { defineCommand } from '../command.js';
+import { CpuInstanceProperties, HumanReadableText, SysEmuTarget } from '../types.js';
+
+const NameInfo = struct('NameInfo', { name: optional(str) });
+const UuidInfo = struct('UuidInfo', { UUID: str });
+const TargetInfo = struct('TargetInfo', { arch: SysEmuTarget });
+
+const CompatProperty = struct('CompatProperty', { 'qom-type': str, property: str, value: str });
+const MachineInfo = struct('MachineInfo', {
+  name: str,
+  alias: optional(str),
+  'is-default': optional(bool),
+  'cpu-max': int,
+  'hotpluggable-cpus': bool,
+  'numa-mem-supported': bool,
+  deprecated: bool,
+  'default-cpu-type': optional(str),
+  'default-ram-id': optional(str),
+  acpi: bool,
+  'compat-props': optional(list(CompatProperty), ['unstable']),
+});
+
+const KvmInfo = struct('KvmInfo', { enabled: bool, present: bool });
+/** QEMU's accelerators that this program has, and `nitro`. */
+const Accelerator = enumeration('Accelerator', ['kvm', 'nitro', 'qtest', 'tcg']);
+const AcceleratorInfo = struct('AcceleratorInfo', { enabled: Accelerator, present: list(Accelerator) });
+
+const CpuInfoFast = struct('CpuInfoFast', {
+  'cpu-index': int,
+  'qom-type': str,
+  'qom-path': str,
+  'thread-id': int,
+  props: optional(CpuInstanceProperties),
+  target: SysEmuTarget,
+});
+const HotpluggableCPU = struct('HotpluggableCPU', {
+  type: str,
+  'vcpus-count': int,
+  props: CpuInstanceProperties,
+  'qom-path': optional(str),
+});
+
+const MemoryInfo = struct('MemoryInfo', { 'base-memory': uint64, 'plugged-memory': optional(uint64) });
+/** No memory device exists here, so the union has no branch. */
+const MemoryDeviceInfo = struct('MemoryDeviceInfo', { type: enumeration('MemoryDeviceInfoKind', []) });
+
+/** The union's branches are refused together, so they are not told apart. */
+const NumaOptions = struct('NumaOptions', {
+  type: enumeration('NumaOptionsType', ['node', 'dist', 'cpu', 'hmat-lb', 'hmat-cache']),
+});
+
+export const commands = [
+  defineCommand({
+    name: 'query-name',
+    returns: NameInfo,
+    allowPreconfig: true,
+    handler: ({ system: { settings } }) => (settings.name === undefined ? {} : { name: settings.name }),
+  }),
+
+  defineCommand({
+    name: 'query-uuid',
+    returns: UuidInfo,
+    allowPreconfig: true,
+    handler: ({ system }) => ({ UUID: system.settings.uuid }),
+  }),
+
+  defineCommand({
+    name: 'query-target',
+    returns: TargetInfo,
+    handler: ({ system }) => ({ arch: system.settings.arch }),
+  }),
+
+  defineCommand({
+    name: 'query-machines',
+    args: struct('query-machines', { 'compat-props': optional(bool, ['unstable']) }),
+    returns: list(MachineInfo),
+    handler: async ({ system }, args) => {
+      await system.needTypes();
+      return system.types.list('machine').map((type) => {
+        const { maxCpus, acpi, defaultCpuType, reportedRamId } = machineData(type);
+        return {
+          name: type.name.replace(/-machine$/, ''),
+          'cpu-max': maxCpus,
+          'hotpluggable-cpus': false,
+          'numa-mem-supported': false,
+          deprecated: false,
+          acpi: acpi ?? false,
+          ...(defaultCpuType === undefined ? {} : { 'default-cpu-type': defaultCpuType }),
+          ...(reportedRamId === undefined ? {} : { 'default-ram-id': reportedRamId }),
+          ...(args['compat-props'] === true ? { 'compat-props': [] } : {}),
+        };
+      });
+    },
+  }),
+
+  defineCommand({
+    name: 'query-kvm',
+    returns: KvmInfo,
+    // libvirt compares `present` with its own check of /dev/kvm on every look-up.
+    handler: ({ system }) => ({ enabled: system.accel?.acceleratorName === 'kvm', present: kvmOpens() }),
+  }),
+
+  defineCommand({
+    name: 'query-accelerators',
+    returns: AcceleratorInfo,
+    handler: async ({ system }) => {
+      await system.needTypes();
+      const present = Accelerator.values.filter((name) => system.types.get(`${name}-accel`) !== undefined);
+      const enabled = system.accel?.acceleratorName;
+      const known = present as (typeof present)[number][] & ('kvm' | 'nitro' | 'qtest' | 'tcg')[];
+      return { enabled: known.find((name) => name === enabled) ?? 'tcg', present: known };
+    },
+  }),
+
+  defineCommand({
+    name: 'x-accel-stats',
+    returns: HumanReadableText,
+    features: ['unstable'],
+    handler: () => ({ 'human-readable-text': '' }),
+  }),
+
+  defineCommand({
+    name: 'query-cpus-fast',
+    returns: list(CpuInfoFast),
+    handler: ({ system }) =>
+      system.machine.cpus().map(({ index, object, threadId, props }) => ({
+        'cpu-index': index,
+        'qom-type': object.type.name,
+        'qom-path': object.canonicalPath,
+        'thread-id': threadId,
+        ...(props === undefined ? {} : { props }),
+        target: system.settings.arch,
+      })),
+  }),
+
+  defineCommand({
+    name: 'query-hotpluggable-cpus',
+    returns: list(HotpluggableCPU),
+    allowPreconfig: true,
+    handler: () => {
+      throw new QemuError('machine does not support hot-plugging CPUs');
+    },
+  }),
+
+  defineCommand({ name: 'query-memory-devices', returns: list(MemoryDeviceInfo), handler: () => [] }),
+
+  defineCommand({
+    name: 'query-memory-size-summary',
+    returns: MemoryInfo,
+    handler: ({ system }) => ({ 'base-memory': system.machine.effectiveRamSize, 'plugged-memory': 0 }),
+  }),
+
+  defineCommand({
+    name: 'set-numa-node',
+    args: NumaOptions,
+    allowPreconfig: true,
+    rawArgs: true,
+    handler: ({ system }) => {
+      if (system.phase !== 'preconfig') {
+        throw new QemuError('The command is permitted only before the machine has been created');
+      }
+      throw new QemuError('NUMA is not supported by this machine-type');
+    },
+  }),
+];
+
+function kvmOpens(): boolean {
+  try {
+    accessSync('/dev/kvm', constants.R_OK | constants.W_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,85 @@
+import { existsSync } from 'node:fs';
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { asError, QemuError } from './errors.js';
+import { compiledRoot } from './layout.js';
+import type { ModuleApi } from './module-api.js';
+import type { ModuleInit, ModuleLoader } from './modules.js';
+
+type Kind = 'accel' | 'machine';
+
+/** Names are file names: nothing that could leave the directory. */
+const wellFormed = /^[A-Za-z0-9][A-Za-z0-9._-]*$/;
+
+function builtinFile(kind: Kind, name: string): string {
+  const path = kind === 'machine' ? `machines/${name}.js` : `accel/${name}/module.js`;
+  return fileURLToPath(new URL(path, compiledRoot));
+}
+
+/**
+ * Modules of the compiled tree, then those in `$QEMU_MODULE_DIR`: `machine-NAME.js` or `.mjs`, `accel-NAME.js` or `.mjs`.
+ *
+ * @param api made when the first module is loaded
+ * @param directory value of $QEMU_MODULE_DIR, undefined without
+ */
+export function createModuleLoader(api: () => ModuleApi, directory: string | undefined): ModuleLoader {
+  const loaded = new Map<string, Promise<void>>();
+
+  function find(kind: Kind, name: string): string | undefined {
+    if (!wellFormed.test(name)) return undefined;
+    const candidates = [builtinFile(kind, name)];
+    if (directory !== undefined) {
+      for (const suffix of ['.js', '.mjs']) candidates.push(join(directory, `${kind}-${name}${suffix}`));
+    }
+    return candidates.find((file) => existsSync(file));
+  }
+
+  async function init(kind: Kind, name: string, file: string): Promise<void> {
+    try {
+      const module = (await import(pathToFileURL(file).href)) as { default?: ModuleInit };
+      if (typeof module.default !== 'function') throw new Error('it has no default export that is a function');
+      await module.default(api());
+    } catch (error) {
+      const [line = ''] = asError(error).message.split('\n');
+      throw new QemuError(`failed to load module '${kind}-${name}' from '${file}': ${line}`, { cause: error });
+    }
+  }
+
+  const loader: ModuleLoader = {
+    async names(kind) {
+      const inTree = fileURLToPath(new URL(kind === 'machine' ? 'machines/' : 'accel/', compiledRoot));
+      const names = new Set<string>();
+      for (const entry of await readdir(inTree)) {
+        const name = kind === 'machine' ? /^(.*)\.js$/.exec(entry)?.[1] : entry;
+        if (name !== undefined && existsSync(builtinFile(kind, name))) names.add(name);
+      }
+      if (directory !== undefined) {
+        const prefix = new RegExp(`^${kind}-(.*)\\.m?js$`);
+        for (const entry of await readdir(directory).catch(() => [])) {
+          const name = prefix.exec(entry)?.[1];
+          if (name !== undefined && wellFormed.test(name)) names.add(name);
+        }
+      }
+      return [...names].sort();
+    },
+    async load(kind, name) {
+      const file = find(kind, name);
+      if (file === undefined) return false;
+      const key = `${kind}-${name}`;
+      let ready = loaded.get(key);
+      if (ready === undefined) {
+        ready = init(kind, name, file);
+        loaded.set(key, ready);
+      }
+      await ready;
+      return true;
+    },
+    async loadAll() {
+      for (const kind of ['accel', 'machine'] as const) {
+        for (const name of await loader.names(kind)) await loader.load(kind, name);
+      }
+    },
+  };
+  return loader;
+}

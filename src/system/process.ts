@@ -1,0 +1,82 @@
+import { spawn } from 'node:child_process';
+import { closeSync, openSync, readFileSync, unlinkSync, writeSync } from 'node:fs';
+import { strerror } from '../host/libc.js';
+import { asError, QemuError } from './errors.js';
+
+/** Set for the process that -daemonize leaves behind. */
+const DAEMON = 'NITRO_EMU_DAEMON';
+/** The daemon's last word on its stderr while the launcher listens: everything is up. */
+const READY = '\0';
+
+/**
+ * -daemonize: Node cannot fork, so the launcher starts this program again in a session of its own, passes its messages
+ * on, and ends once that one is up (status 0) or has failed (its status).
+ *
+ * @returns 'daemon' in the process that stays; the launcher does not return before it is to end, with its exit status
+ */
+export async function daemonize(): Promise<'daemon' | number> {
+  if (process.env[DAEMON] !== undefined) {
+    delete process.env[DAEMON];
+    return 'daemon';
+  }
+  const child = spawn(process.execPath, [...process.execArgv, ...process.argv.slice(1)], {
+    detached: true,
+    argv0: process.argv0,
+    env: { ...process.env, [DAEMON]: '1' },
+    stdio: ['ignore', 'inherit', 'pipe'],
+  });
+  return await new Promise((resolve) => {
+    child.stderr.setEncoding('utf8');
+    child.stderr.on('data', (text: string) => {
+      const end = text.indexOf(READY);
+      process.stderr.write(end < 0 ? text : text.slice(0, end));
+      if (end < 0) return;
+      child.unref();
+      resolve(0);
+    });
+    child.on('error', (error) => {
+      process.stderr.write(`cannot start the background process: ${error.message}\n`);
+      resolve(1);
+    });
+    child.on('exit', (code) => resolve(code ?? 1));
+  });
+}
+
+/** In the daemon, once it is up: lets the launcher go and gives up standard output and error. */
+export function daemonReady(redirect: (fd: number, path: string) => void): void {
+  writeSync(2, READY);
+  redirect(1, '/dev/null');
+  redirect(2, '/dev/null');
+}
+
+/**
+ * Writes this process's id to `path` and returns the function that removes the file again.
+ *
+ * @throws QemuError `cannot create PID file: ...`
+ */
+export function writePidFile(path: string): () => void {
+  const fail = (error: unknown): never => {
+    const reason = systemReason(error);
+    throw new QemuError(`cannot create PID file: Could not create '${path}': ${reason}`, { cause: error });
+  };
+  try {
+    const fd = openSync(path, 'w', 0o600);
+    writeSync(fd, `${process.pid}\n`);
+    closeSync(fd);
+  } catch (error) {
+    fail(error);
+  }
+  return () => {
+    try {
+      if (readFileSync(path, 'utf8').trim() === String(process.pid)) unlinkSync(path);
+    } catch {
+      // Somebody else removed it first.
+    }
+  };
+}
+
+/** The C library's text for an error of node:fs, whose own message has other words and the path besides. */
+export function systemReason(thrown: unknown): string {
+  const error = asError(thrown) as NodeJS.ErrnoException;
+  return typeof error.errno === 'number' ? strerror(Math.abs(error.errno)) : error.message;
+}
