@@ -34,6 +34,7 @@ export default function none(api: ModuleApi): void {
     defaultRamId: 'ram',
     reportedRamId: 'ram',
     executes: false,
+    ports: { serial: false, parallel: false },
   };
   system.types.define({
     name: 'none-machine',

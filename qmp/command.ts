@@ -44,7 +44,9 @@ export function defineCommand<
   const Name extends string,
   Args extends ObjectType = typeof empty,
   Returns extends QapiType = QapiType,
->(declaration: Declaration<Name, Args, Returns>): Command<Name, Infer<Args>, QapiType extends Returns ? Infer<typeof empty> : Infer<Returns>> {
+>(
+  declaration: Declaration<Name, Args, Returns>,
+): Command<Name, Infer<Args>, QapiType extends Returns ? Infer<typeof empty> : Infer<Returns>> {
   return {
     name: declaration.name,
     args: (declaration.args ?? empty) as ObjectType<Infer<Args>>,

@@ -1,11 +1,12 @@
 import { closeSync } from 'node:fs';
+import type { UserObjects } from '../src/qom/user-creatable.js';
 import { QemuError } from '../src/system/errors.js';
 import type { System } from '../src/system/system.js';
 
 /** One option group of the command line, as query-command-line-options tells it. */
 export interface CommandLineOption {
   readonly option: string;
-  readonly parameters: readonly {
+  readonly parameters: {
     readonly name: string;
     readonly type: 'string' | 'boolean' | 'number' | 'size';
     readonly help?: string;
@@ -16,6 +17,8 @@ export interface CommandLineOption {
 /** What the monitors of one process share: the system, and what only its composition root can do. */
 export interface MonitorHost {
   readonly system: System;
+  /** The door to /objects. */
+  readonly objects: UserObjects;
   /** x-exit-preconfig: builds the machine and, without -S, starts it. @throws QemuError when that fails */
   exitPreconfig(): Promise<void>;
   /** The option groups of the command line. */
@@ -61,6 +64,13 @@ export class MonitorClient {
     const fd = this.#named.get(name);
     this.#named.delete(name);
     return fd;
+  }
+
+  /** Closes the descriptor that getfd named. @throws QemuError when there is none */
+  closeNamedDescriptor(name: string): void {
+    const fd = this.takeNamedDescriptor(name);
+    if (fd === undefined) throw new QemuError(`File descriptor named '${name}' not found`);
+    closeSync(fd);
   }
 
   /** The client is gone: descriptors that nothing took are closed. */

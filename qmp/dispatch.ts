@@ -44,9 +44,7 @@ export class Dispatcher {
       throw new QemuError(`The command '${command.name}' is not permitted on a read-only monitor`);
     }
     if (ctx.system.phase !== 'ready' && !command.allowPreconfig) {
-      throw new QemuError(
-        `The command '${command.name}' is permitted only after machine initialization has completed`,
-      );
+      throw new QemuError(`The command '${command.name}' is permitted only after machine initialization has completed`);
     }
     const result = command.run(ctx, command.rawArgs ? args : visitMembers(command.args, args));
     return result instanceof Promise ? result.then((value) => value ?? {}) : (result ?? {});

@@ -1,4 +1,4 @@
-import { enumeration, optional, int, str, any, struct } from '../src/qom/qapi.js';
+import { any, enumeration, int, optional, str, struct } from '../src/qom/qapi.js';
 
 /** Types that several commands and events share; names and members are QEMU's (qapi/*.json). */
 

@@ -1,6 +1,6 @@
-import { removeDevice, addDevice } from '../../src/qdev/device-add.js';
-import { optional, str, struct } from '../../src/qom/qapi.js';
+import { addDevice, removeDevice } from '../../src/qdev/device-add.js';
 import { resolvePath } from '../../src/qom/path.js';
+import { optional, str, struct } from '../../src/qom/qapi.js';
 import { defineCommand } from '../command.js';
 
 export const commands = [

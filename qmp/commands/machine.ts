@@ -1,9 +1,9 @@
 import { accessSync, constants } from 'node:fs';
-import { any, bool, enumeration, int, list, optional, str, struct, uint64 } from '../../src/qom/qapi.js';
+import { bool, enumeration, int, list, optional, str, struct, uint64 } from '../../src/qom/qapi.js';
 import { QemuError } from '../../src/system/errors.js';
 import { machineData } from '../../src/system/machine.js';
 import { defineCommand } from '../command.js';
-import { CpuInstanceProperties, HumanReadableText, SysEmuTarget } from '../types.js';
+import { CpuInstanceProperties, SysEmuTarget } from '../types.js';
 
 const NameInfo = struct('NameInfo', { name: optional(str) });
 const UuidInfo = struct('UuidInfo', { UUID: str });
@@ -26,7 +26,8 @@ const MachineInfo = struct('MachineInfo', {
 
 const KvmInfo = struct('KvmInfo', { enabled: bool, present: bool });
 /** QEMU's accelerators that this program has, and `nitro`. */
-const Accelerator = enumeration('Accelerator', ['kvm', 'nitro', 'qtest', 'tcg']);
+const accelerators = ['kvm', 'nitro', 'qtest', 'tcg'] as const;
+const Accelerator = enumeration('Accelerator', accelerators);
 const AcceleratorInfo = struct('AcceleratorInfo', { enabled: Accelerator, present: list(Accelerator) });
 
 const CpuInfoFast = struct('CpuInfoFast', {
@@ -109,18 +110,10 @@ export const commands = [
     returns: AcceleratorInfo,
     handler: async ({ system }) => {
       await system.needTypes();
-      const present = Accelerator.values.filter((name) => system.types.get(`${name}-accel`) !== undefined);
-      const enabled = system.accel?.acceleratorName;
-      const known = present as (typeof present)[number][] & ('kvm' | 'nitro' | 'qtest' | 'tcg')[];
-      return { enabled: known.find((name) => name === enabled) ?? 'tcg', present: known };
+      const present = accelerators.filter((name) => system.types.get(`${name}-accel`) !== undefined);
+      const enabled = present.find((name) => name === system.accel?.acceleratorName);
+      return { enabled: enabled ?? 'tcg', present };
     },
-  }),
-
-  defineCommand({
-    name: 'x-accel-stats',
-    returns: HumanReadableText,
-    features: ['unstable'],
-    handler: () => ({ 'human-readable-text': '' }),
   }),
 
   defineCommand({

@@ -1,6 +1,6 @@
-import { any, bool, list, optional, str, struct } from '../../src/qom/qapi.js';
 import { objectAt } from '../../src/qom/path.js';
 import type { Property } from '../../src/qom/property.js';
+import { any, bool, list, optional, str, struct } from '../../src/qom/qapi.js';
 import type { ObjectClass } from '../../src/qom/types.js';
 import { QemuError } from '../../src/system/errors.js';
 import type { JsonValue } from '../../src/system/json.js';
@@ -39,7 +39,7 @@ async function typeNamed(ctx: MonitorContext, name: string): Promise<ObjectClass
 }
 
 /** The value, undefined when it cannot be read. */
-async function valueOf(read: () => JsonValue | Promise<JsonValue>): Promise<JsonValue | undefined> {
+async function readable(read: () => JsonValue | Promise<JsonValue>): Promise<JsonValue | undefined> {
   try {
     return await read();
   } catch (error) {
@@ -84,7 +84,7 @@ export const commands = [
         const object = objectAt(system.tree.root, path);
         const properties = [];
         for (const [name, { type }] of [...object.properties()]) {
-          const value = await valueOf(() => object.get(name));
+          const value = await readable(() => object.get(name));
           properties.push({ name, type, ...(value === undefined ? {} : { value }) });
         }
         result.push({ properties });

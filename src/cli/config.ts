@@ -1,5 +1,5 @@
 import type { GlobalProperty } from '../qdev/globals.js';
-import type { JsonObject, JsonValue } from '../system/json.js';
+import type { JsonObject } from '../system/json.js';
 import type { Location } from '../system/report.js';
 import type { Actions } from '../system/run-control.js';
 
@@ -21,11 +21,18 @@ export interface MonitorOption {
   readonly location: Location;
   readonly mode: 'readline' | 'control';
   readonly pretty: boolean;
+  readonly readOnly: boolean;
   readonly text?: string;
   readonly chardev?: string;
   readonly id?: string;
-  readonly options?: JsonObject;
 }
+
+/** Something to print instead of starting. */
+export type HelpRequest =
+  | { readonly kind: 'text'; readonly text: string; readonly status: number }
+  | { readonly kind: 'usage' | 'version' | 'cpu' | 'chardev' | 'netdev' | 'display' | 'log-items' | 'trace' }
+  | { readonly kind: 'machine' | 'accel'; readonly name: string }
+  | { readonly kind: 'device' | 'object'; readonly name: string; readonly location: Location };
 
 export interface AccelOption {
   readonly location: Location;
@@ -46,26 +53,30 @@ export interface StartConfig {
   parallels: CharOption[];
   monitors: MonitorOption[];
   cpu: string | undefined;
-  /** Bytes; -m. */
-  name: { guest?: string; debugThreads?: boolean };
+  name: { guest?: string };
   uuid: string;
   actions: Partial<Actions>;
   display: string;
   nographic: boolean;
   defaults: boolean;
+  /** Ports that the machine gets although nobody asked for them. */
+  defaultPorts: { serial: boolean; parallel: boolean; monitor: boolean };
   paused: boolean;
   preconfig: boolean;
   daemonize: boolean;
   pidfile: string | undefined;
+  /** -D, or the file of -trace. */
   logFile: string | undefined;
-  tracePatterns: { pattern: string; location: Location }[];
-  traceFile: string | undefined;
+  tracePatterns: string[];
   msg: { timestamp: boolean; guestName: boolean };
   memPrealloc: boolean;
-  /** Warnings to print once the options are read. */
-  warnings: { text: string; location: Location }[];
-  /** Options with a check that runs when the machine is made, by name. */
-  late: { check: string; value: JsonValue; location: Location }[];
+  /** Ids of network back ends, which no device here can use. */
+  netdevs: string[];
+  /** Disk images: opened to say what is wrong with them, used by no machine here. */
+  images: { path: string; location: Location }[];
+  loadvm: boolean;
+  fds: { location: Location; fd: number; set: number; opaque: string | undefined }[];
+  runAs: { user: string; location: Location } | undefined;
 }
 
 export function emptyConfig(): StartConfig {
@@ -83,19 +94,22 @@ export function emptyConfig(): StartConfig {
     name: {},
     uuid: '00000000-0000-0000-0000-000000000000',
     actions: {},
-    display: 'gtk',
+    display: 'none',
     nographic: false,
     defaults: true,
+    defaultPorts: { serial: true, parallel: true, monitor: true },
     paused: false,
     preconfig: false,
     daemonize: false,
     pidfile: undefined,
     logFile: undefined,
     tracePatterns: [],
-    traceFile: undefined,
     msg: { timestamp: false, guestName: false },
     memPrealloc: false,
-    warnings: [],
-    late: [],
+    netdevs: [],
+    images: [],
+    loadvm: false,
+    fds: [],
+    runAs: undefined,
   };
 }

@@ -14,6 +14,8 @@ export interface HugePages {
   total: number;
   /** Of these, pages that nobody uses. Pages promised to a mapping but not yet touched still count as free. */
   free: number;
+  /** Of the free pages, those promised to mappings; 0 for one NUMA node, as the kernel does not count them by node. */
+  reserved: number;
 }
 
 export type DeviceState = 'usable' | 'missing' | 'not permitted';
@@ -102,9 +104,21 @@ export class HostFacts {
       const kib = HUGE_PAGES_DIR.exec(name)?.[1];
       if (kib === undefined) return [];
       const count = (file: string) => this.#number(`${base}/${name}/${file}`) ?? 0;
-      return [{ size: Number(kib) * 1024, total: count('nr_hugepages'), free: count('free_hugepages') }];
+      const [total, free, reserved] = [count('nr_hugepages'), count('free_hugepages'), count('resv_hugepages')];
+      return [{ size: Number(kib) * 1024, total, free, reserved }];
     });
     return pools.sort((a, b) => a.size - b.size);
+  }
+
+  /** Bytes of a huge page where none is asked for by size; undefined without huge page support. */
+  defaultHugePageSize(): number | undefined {
+    return this.memory('Hugepagesize');
+  }
+
+  /** A line of /proc/meminfo in bytes, for example `MemTotal` or `SwapTotal`. */
+  memory(name: string): number | undefined {
+    const kib = new RegExp(`^${name}: +(\\d+) kB$`, 'm').exec(this.#text('proc/meminfo') ?? '')?.[1];
+    return kib === undefined ? undefined : Number(kib) * 1024;
   }
 
   /** NUMA nodes that are online. */

@@ -43,6 +43,13 @@ function declare<A extends unknown[]>(prototype: string): (...args: A) => number
   };
 }
 
+let pending = 0;
+
+/** Calls that wait on a thread of the pool at this moment; while there is one, process.exit() does not return. */
+export function blockingCalls(): number {
+  return pending;
+}
+
 /** As `declare`, for a call that can block: it runs on a thread of libuv's pool and cannot be interrupted. */
 function declareBlocking<A extends unknown[]>(prototype: string): (...args: A) => Promise<number> {
   let native: NativeCall | undefined;
@@ -50,7 +57,9 @@ function declareBlocking<A extends unknown[]>(prototype: string): (...args: A) =
     native ??= bind(prototype);
     const call = native;
     return new Promise((resolve, reject) => {
+      pending += 1;
       call.async(...args, (error, result) => {
+        pending -= 1;
         if (error) reject(error);
         else resolve(result === -1 ? -koffi().errno() : result);
       });
@@ -69,6 +78,8 @@ export const libc = {
     'int ioctl(int, unsigned long, void *)',
   ),
   fcntl: declare<[fd: number, command: number, argument: number]>('int fcntl(int, int, long)'),
+  dup2: declare<[from: number, to: number]>('int dup2(int, int)'),
+  _exit: declare<[status: number]>('void _exit(int)') as (status: number) => never,
   close: declare<[fd: number]>('int close(int)'),
   open: declare<[path: string, flags: number, mode: number]>('int open(const char *, int, unsigned int)'),
   unlink: declare<[path: string]>('int unlink(const char *)'),

@@ -5,10 +5,12 @@ const MFD_CLOEXEC = 0x1;
 const MFD_ALLOW_SEALING = 0x2;
 const MFD_HUGETLB = 0x4;
 const HUGE_SHIFT = 26;
+const PROT_NONE = 0x0;
 const PROT_READ = 0x1;
 const PROT_WRITE = 0x2;
 const MAP_SHARED = 0x01;
 const MAP_PRIVATE = 0x02;
+const MAP_FIXED = 0x10;
 const MAP_ANONYMOUS = 0x20;
 const MAP_NORESERVE = 0x4000;
 const MAP_HUGETLB = 0x40000;
@@ -27,6 +29,7 @@ export const Seal = { SEAL: 1, SHRINK: 2, GROW: 4, WRITE: 8, FUTURE_WRITE: 16 } 
 
 /** Advice for Mapping.advise (<asm-generic/mman-common.h>). */
 export const Advice = {
+  REMOVE: 9,
   HUGEPAGE: 14,
   NOHUGEPAGE: 15,
   MERGEABLE: 12,
@@ -73,6 +76,8 @@ export interface MapOptions {
   noReserve?: boolean;
   /** Anonymous memory of huge pages of this size in bytes, a power of two. */
   hugePageSize?: number;
+  /** Alignment of the address in bytes, a power of two and a multiple of the page size; that of the page size if absent. */
+  align?: number;
 }
 
 /** mmap(2). @throws HostError: ENOMEM also when not enough huge pages are free, EINVAL for sizes and offsets off the page grid */
@@ -83,7 +88,23 @@ export function mmap(options: MapOptions): Mapping {
   if (noReserve) flags |= MAP_NORESERVE;
   if (hugePageSize !== undefined) flags |= MAP_HUGETLB | hugeSizeFlag(hugePageSize);
   const prot = writable ? PROT_READ | PROT_WRITE : PROT_READ;
-  return new Mapping(BigInt(check('mmap', libc.mmap(null, size, prot, flags, fd ?? -1, offset))), size);
+  const address = options.align === undefined ? null : reserveAligned(size, options.align);
+  if (address !== null) flags |= MAP_FIXED;
+  const result = libc.mmap(address, size, prot, flags, fd ?? -1, offset);
+  if (result < 0 && address !== null) check('munmap', libc.munmap(address, size));
+  return new Mapping(BigInt(check('mmap', result)), size);
+}
+
+/** Takes `size` bytes of address space at a multiple of `align`, to be mapped over. */
+function reserveAligned(size: number, align: number): bigint {
+  const whole = size + align;
+  const flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+  const start = BigInt(check('mmap', libc.mmap(null, whole, PROT_NONE, flags, -1, 0)));
+  const head = Number(-start & (BigInt(align) - 1n));
+  const address = start + BigInt(head);
+  if (head > 0) check('munmap', libc.munmap(start, head));
+  check('munmap', libc.munmap(address + BigInt(size), align - head));
+  return address;
 }
 
 function hugeSizeFlag(bytes: number): number {

@@ -1,1 +1,3 @@
-export {};
+export { HostMemoryBackend } from './backend.js';
+export { type DefaultBackend, machineRam, mapMachineRam } from './machine-ram.js';
+export { type RamBlock, ramBlocks } from './ram-blocks.js';

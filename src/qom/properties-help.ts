@@ -21,7 +21,5 @@ export function propertiesHelp(type: ObjectClass, shown: (property: Property) =>
     .filter(([name, property]) => name !== 'type' && shown(property))
     .map(([name, property]) => `${propertyHelp(name, property)}\n`)
     .sort((a, b) => (a < b ? -1 : 1));
-  return lines.length === 0
-    ? `There are no options for ${type.name}.\n`
-    : `${type.name} options:\n${lines.join('')}`;
+  return lines.length === 0 ? `There are no options for ${type.name}.\n` : `${type.name} options:\n${lines.join('')}`;
 }

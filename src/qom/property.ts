@@ -27,7 +27,7 @@ export interface Property {
   readonly listing?: 'class' | 'instance';
 }
 
-interface Access<O, T extends JsonValue> {
+export interface Access<O, T extends JsonValue> {
   get?: (object: O) => MaybePromise<T>;
   set?: (object: O, value: T) => MaybePromise<void>;
   description?: string;

@@ -37,6 +37,8 @@ export interface EnumType<T = unknown> extends Typed<T> {
   readonly meta: 'enum';
   readonly name: string;
   readonly values: readonly string[];
+  /** Introspection features of single values. */
+  readonly features?: Readonly<Record<string, readonly string[]>>;
 }
 
 export interface Member {
@@ -98,8 +100,12 @@ export const uint64 = builtin<Int64>('uint64');
 export const any = builtin<JsonValue>('any');
 export const nil = builtin<null>('null');
 
-export function enumeration<const V extends readonly string[]>(name: string, values: V): EnumType<V[number]> {
-  return { meta: 'enum', name, values };
+export function enumeration<const V extends readonly string[]>(
+  name: string,
+  values: V,
+  features?: Readonly<Record<string, readonly string[]>>,
+): EnumType<V[number]> {
+  return { meta: 'enum', name, values, ...(features === undefined ? {} : { features }) };
 }
 
 export function list<T>(element: QapiType<T>): ListType<T[]> {

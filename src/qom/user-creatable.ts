@@ -1,8 +1,8 @@
 import { QemuError } from '../system/errors.js';
 import type { JsonObject } from '../system/json.js';
 import { QomObject } from './object.js';
-import type { MaybePromise } from './property.js';
 import { propertiesHelp } from './properties-help.js';
+import type { MaybePromise } from './property.js';
 import * as qapi from './qapi.js';
 import { checkId, type ObjectTree } from './tree.js';
 import type { ObjectClass, TypeRegistry } from './types.js';

@@ -27,6 +27,8 @@ export type SystemEvent =
   | { readonly type: 'wakeup' }
   | { readonly type: 'device-deleted'; readonly device: string | undefined; readonly path: string }
   | { readonly type: 'device-unplug-guest-error'; readonly device: string | undefined; readonly path: string }
+  /** The guest set its clock, `offset` seconds from the host's. */
+  | { readonly type: 'rtc-change'; readonly offset: number; readonly path: string }
   /** The enclave runs and is reachable at `cid`. */
   | { readonly type: 'enclave-started'; readonly cid: number }
   /** The enclave sent its first heartbeat byte. */

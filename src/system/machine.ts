@@ -3,6 +3,7 @@ import { prop } from '../qom/property.js';
 import * as qapi from '../qom/qapi.js';
 import type { ObjectClass, TypeRegistry } from '../qom/types.js';
 import type { Accelerator } from './accelerator.js';
+import { QemuError } from './errors.js';
 import type { Int64, JsonObject } from './json.js';
 import type { RunTarget } from './run-control.js';
 import { completeSmp, SMPConfiguration, type SmpOptions, type SmpTopology } from './smp.js';
@@ -24,6 +25,8 @@ export interface MachineClassData {
   readonly acpi?: boolean;
   /** Nothing runs on it: any accelerator starts as far as QEMU's does. */
   readonly executes?: boolean;
+  /** Whether the machine gets a serial and a parallel port unasked; both by default. */
+  readonly ports?: { readonly serial: boolean; readonly parallel: boolean };
   /** Sysbus device types that -device may make on this machine at start-up. */
   readonly allowedSysbusDevices?: readonly string[];
 }
@@ -207,7 +210,10 @@ export function defineMachineTypes(types: TypeRegistry): void {
       )<Machine>({
         get: (m) => m.boot as JsonObject,
         set: (m, value) => {
-          m.boot = value as qapi.Infer<typeof BootConfiguration>;
+          const boot = value as qapi.Infer<typeof BootConfiguration>;
+          checkBootOrder(boot.order ?? '');
+          checkBootOrder(boot.once ?? '');
+          m.boot = boot;
         },
         description: 'Boot order and menu settings',
       }),
@@ -275,8 +281,36 @@ export function defineMachineTypes(types: TypeRegistry): void {
   });
 }
 
+/** As QEMU's machine_set_mem; sizes are rounded up to 8 KiB. @throws QemuError */
 function setMemory(machine: Machine, memory: qapi.Infer<typeof MemorySizeConfiguration>): void {
-  if (memory.size !== undefined && Number(memory.size) !== 0) machine.ramSize = Number(memory.size);
-  if (memory['max-size'] !== undefined) machine.maxRamSize = Number(memory['max-size']);
-  if (memory.slots !== undefined) machine.ramSlots = Number(memory.slots);
+  const given = Number(memory.size ?? 0);
+  const size = Math.ceil((given === 0 ? machine.data.defaultRamSize : given) / 8192) * 8192;
+  const max = memory['max-size'] === undefined ? undefined : Number(memory['max-size']);
+  const slots = Number(memory.slots ?? 0);
+  if (max === undefined && memory.slots !== undefined) throw new QemuError('slots specified but no max-size');
+  const hex = (value: number): string => `0x${value.toString(16)}`;
+  if (max !== undefined && max < size) {
+    throw new QemuError(
+      `invalid value of maxmem: maximum memory size (${hex(max)}) must be at least the initial memory size (${hex(size)})`,
+    );
+  }
+  if (max !== undefined && slots > 0 && max === size) {
+    throw new QemuError(
+      `invalid value of maxmem: memory slots were specified but maximum memory size (${hex(max)}) ` +
+        `is equal to the initial memory size (${hex(size)})`,
+    );
+  }
+  if (given !== 0) machine.ramSize = size;
+  machine.maxRamSize = max;
+  machine.ramSlots = slots;
+}
+
+/** @throws QemuError for a letter that is no boot device, or one given twice */
+function checkBootOrder(order: string): void {
+  const seen = new Set<string>();
+  for (const device of order) {
+    if (device < 'a' || device > 'p') throw new QemuError(`Invalid boot device '${device}'`);
+    if (seen.has(device)) throw new QemuError(`Boot device '${device}' was given twice`);
+    seen.add(device);
+  }
 }

@@ -1,10 +1,11 @@
 import { QomObject } from '../qom/object.js';
 import { prop } from '../qom/property.js';
 import type { ObjectClass, TypeRegistry } from '../qom/types.js';
+import type { GuestRam } from './guest-ram.js';
 import { int64 } from './json.js';
 
-/** `ram` is host memory, `i/o` a container or device window. */
-export type RegionKind = 'ram' | 'i/o';
+/** `ram` and `rom` are host memory, `i/o` is a container or device window. */
+export type RegionKind = 'ram' | 'rom' | 'i/o';
 
 /**
  * A range of guest-physical addresses, nested as QEMU nests memory regions. Offsets and sizes are bytes, 0 to 2^64.
@@ -16,6 +17,8 @@ export class MemoryRegion extends QomObject {
   addr = 0n;
   priority = 0;
   container: MemoryRegion | undefined;
+  /** The bytes of a `ram` region, where this process can reach them. */
+  ram: GuestRam | undefined;
   readonly subregions: MemoryRegion[] = [];
 
   /** Maps `region` at `addr` inside this one; higher priorities hide lower ones. */

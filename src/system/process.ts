@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { closeSync, openSync, readFileSync, unlinkSync, writeSync } from 'node:fs';
-import { strerror } from '../host/libc.js';
+import { blockingCalls, check, libc, strerror } from '../host/libc.js';
 import { asError, QemuError } from './errors.js';
 
 /** Set for the process that -daemonize leaves behind. */
@@ -42,11 +42,21 @@ export async function daemonize(): Promise<'daemon' | number> {
   });
 }
 
-/** In the daemon, once it is up: lets the launcher go and gives up standard output and error. */
-export function daemonReady(redirect: (fd: number, path: string) => void): void {
+/** In the daemon, once it is up: lets the launcher go and gives up standard output and error. @throws HostError */
+export function daemonReady(): void {
   writeSync(2, READY);
-  redirect(1, '/dev/null');
-  redirect(2, '/dev/null');
+  const nowhere = openSync('/dev/null', 'r+');
+  for (const fd of [1, 2]) check('dup2', libc.dup2(nowhere, fd));
+  closeSync(nowhere);
+}
+
+/**
+ * Ends the process. A native call that is still waiting (a request with the Nitro card takes up to 120 s) would hold
+ * process.exit() up; the kernel takes care of what such a call holds.
+ */
+export function exitProcess(code: number): never {
+  if (blockingCalls() > 0) libc._exit(code);
+  process.exit(code);
 }
 
 /**

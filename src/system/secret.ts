@@ -38,7 +38,8 @@ class Secret extends UserCreatable {
   }
 
   async #load(): Promise<Buffer> {
-    if (this.file !== undefined && this.data !== undefined) throw new QemuError("'file' and 'data' are mutually exclusive");
+    if (this.file !== undefined && this.data !== undefined)
+      throw new QemuError("'file' and 'data' are mutually exclusive");
     if (this.file !== undefined) return readSecretFile(this.file);
     if (this.data === undefined) throw new QemuError("Either 'file' or 'data' must be provided");
     return Buffer.from(this.data);

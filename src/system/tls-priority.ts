@@ -30,7 +30,8 @@ export function tlsVersions(priority: string | undefined): TlsVersions {
       else if (name === '1.2' || name === '1.3') versions.add(name);
     }
   }
-  if (versions.size === 0) throw new QemuError(`Unable to set TLS session priority ${priority}: no TLS version is left`);
+  if (versions.size === 0)
+    throw new QemuError(`Unable to set TLS session priority ${priority}: no TLS version is left`);
   return {
     minVersion: versions.has('1.2') ? 'TLSv1.2' : 'TLSv1.3',
     maxVersion: versions.has('1.3') ? 'TLSv1.3' : 'TLSv1.2',

@@ -199,4 +199,17 @@ test('mmap names the errno of a hopeless size', () => {
   );
 });
 
+test('a mapping can be aligned beyond its pages, and takes no address space beside it', () => {
+  for (const align of [64 * 1024, 2 * MIB, 1 * GIB]) {
+    using mapping = mmap({ size: 3 * MIB, align });
+    assert.is(mapping.address % BigInt(align), 0n);
+    assert.is(smaps(mapping, 'Size'), `${3 * 1024} kB`);
+    const end = (mapping.address + BigInt(mapping.size)).toString(16);
+    const around = readFileSync('/proc/self/maps', 'utf8').match(
+      new RegExp(`^(\\S+-0*${mapping.address.toString(16)}|0*${end}-\\S+) ---p.*$`, 'm'),
+    );
+    assert.is(around, null);
+  }
+});
+
 test.run();

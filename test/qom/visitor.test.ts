@@ -74,10 +74,35 @@ test('option text turns into typed values', () => {
   assert.is(visit(qapi.size, '1.5G', 's', 'keyval'), 1.5 * 2 ** 30);
   assert.is(
     message(() => visit(qapi.size, 'abc', 's', 'keyval')),
-    "Parameter 's' expects a size value",
+    "Parameter 's' expects size",
   );
-  assert.equal(visit(qapi.list(qapi.uint16), '0-3', 'l', 'keyval'), [0, 1, 2, 3]);
   assert.equal(visit(qapi.list(qapi.uint16), ['1', '2'], 'l', 'keyval'), [1, 2]);
+  assert.is(
+    message(() => visit(qapi.list(qapi.uint16), '0-3', 'l', 'keyval')),
+    "Invalid parameter type for 'l', expected: array",
+  );
+});
+
+test('flat option groups have texts of their own, ranges, and the last of several scalars', () => {
+  assert.equal(visit(qapi.list(qapi.uint16), '0-3', 'l', 'opts'), [0, 1, 2, 3]);
+  assert.equal(visit(qapi.list(qapi.uint16), ['1', '4-5'], 'l', 'opts'), [1, 4, 5]);
+  assert.is(visit(qapi.size, ['1', '2K'], 's', 'opts'), 2048);
+  const texts: [qapi.QapiType, string, string][] = [
+    [qapi.list(qapi.uint16), '3-1', "Parameter 'x' expects a uint64 value or range"],
+    [qapi.list(qapi.uint16), '0-65536', "Parameter 'x' expects a uint64 value or range"],
+    [qapi.size, 'abc', "Parameter 'x' expects a size value"],
+    [qapi.uint32, '-1', "Parameter 'x' expects a uint64 value"],
+    [qapi.int, 'a', "Parameter 'x' expects an int64 value"],
+  ];
+  for (const [type, text, sentence] of texts)
+    assert.is(
+      message(() => visit(type, text, 'x', 'opts')),
+      sentence,
+    );
+  assert.is(
+    message(() => visitMembers(qapi.struct('S', {}), { y: 'z' }, 'opts')),
+    "Invalid parameter 'y'",
+  );
 });
 
 test('structs want their members, no others, and name them by path', () => {

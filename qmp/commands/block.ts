@@ -1,0 +1,135 @@
+import { bool, enumeration, int, list, optional, size, str, struct } from '../../src/qom/qapi.js';
+import { deviceNotFound, QemuError } from '../../src/system/errors.js';
+import { defineCommand } from '../command.js';
+
+// These machines have no block devices and no block layer: queries answer with empty lists, and commands that name a
+// device or node do not find it. Of the types of list elements only the identifying members are declared.
+const BlockInfo = struct('BlockInfo', { device: str, type: str, removable: bool, locked: bool });
+const BlockStats = struct('BlockStats', { device: optional(str), 'node-name': optional(str) });
+const BlockDeviceInfo = struct('BlockDeviceInfo', { file: str, 'node-name': str, ro: bool, drv: str });
+const BlockJobInfo = struct('BlockJobInfo', { device: str, len: int, offset: int, busy: bool, paused: bool });
+const BlockExportInfo = struct('BlockExportInfo', { id: str, 'node-name': str, 'shutting-down': bool });
+const JobInfo = struct('JobInfo', { id: str, 'current-progress': int, 'total-progress': int });
+const BlockdevDriver = enumeration('BlockdevDriver', []);
+
+const device = struct('BlockJobDevice', { device: str });
+const job = struct('JobId', { id: str });
+
+function blockJobNotFound(id: string): QemuError {
+  return new QemuError(`Block job '${id}' not found`, { errorClass: 'DeviceNotActive' });
+}
+
+/** qmp_get_blk's refusals: exactly one of the two names a device, which is not there. */
+function noBlockDevice(name: string | undefined, id: string | undefined): QemuError {
+  if ((name === undefined) === (id === undefined)) return new QemuError("Need exactly one of 'device' and 'id'");
+  return deviceNotFound(id ?? name ?? '');
+}
+
+const blockJobCommands = (['block-job-pause', 'block-job-resume', 'block-job-complete'] as const).map((name) =>
+  defineCommand({
+    name,
+    args: device,
+    features: ['deprecated'],
+    allowPreconfig: true,
+    handler: (_, args) => {
+      throw blockJobNotFound(args.device);
+    },
+  }),
+);
+
+const jobCommands = (
+  ['job-pause', 'job-resume', 'job-cancel', 'job-complete', 'job-dismiss', 'job-finalize'] as const
+).map((name) =>
+  defineCommand({
+    name,
+    args: job,
+    allowPreconfig: true,
+    handler: () => {
+      throw new QemuError('Job not found');
+    },
+  }),
+);
+
+export const commands = [
+  defineCommand({ name: 'query-block', returns: list(BlockInfo), allowPreconfig: true, handler: () => [] }),
+
+  defineCommand({
+    name: 'query-blockstats',
+    args: struct('query-blockstats', { 'query-nodes': optional(bool) }),
+    returns: list(BlockStats),
+    allowPreconfig: true,
+    handler: () => [],
+  }),
+
+  defineCommand({
+    name: 'query-named-block-nodes',
+    args: struct('query-named-block-nodes', { flat: optional(bool) }),
+    returns: list(BlockDeviceInfo),
+    allowPreconfig: true,
+    handler: () => [],
+  }),
+
+  defineCommand({ name: 'query-block-jobs', returns: list(BlockJobInfo), allowPreconfig: true, handler: () => [] }),
+  defineCommand({
+    name: 'query-block-exports',
+    returns: list(BlockExportInfo),
+    allowPreconfig: true,
+    handler: () => [],
+  }),
+  defineCommand({ name: 'query-jobs', returns: list(JobInfo), allowPreconfig: true, handler: () => [] }),
+
+  defineCommand({
+    name: 'blockdev-add',
+    // No driver is built in, so that every value of `driver` is refused.
+    args: struct('BlockdevOptions', { driver: BlockdevDriver, 'node-name': optional(str) }),
+    allowPreconfig: true,
+    handler: () => {},
+  }),
+
+  defineCommand({
+    name: 'blockdev-del',
+    args: struct('blockdev-del', { 'node-name': str }),
+    allowPreconfig: true,
+    handler: (_, args) => {
+      throw new QemuError(`Failed to find node with node-name='${args['node-name']}'`);
+    },
+  }),
+
+  defineCommand({
+    name: 'block_resize',
+    args: struct('block_resize', { device: optional(str), 'node-name': optional(str), size }),
+    allowPreconfig: true,
+    handler: (_, args) => {
+      throw new QemuError(`Cannot find device='${args.device ?? ''}' nor node-name='${args['node-name'] ?? ''}'`);
+    },
+  }),
+
+  defineCommand({
+    name: 'eject',
+    args: struct('eject', { device: optional(str, ['deprecated']), id: optional(str), force: optional(bool) }),
+    handler: (_, args) => {
+      throw noBlockDevice(args.device, args.id);
+    },
+  }),
+
+  defineCommand({
+    name: 'block-job-cancel',
+    args: struct('block-job-cancel', { device: str, force: optional(bool) }),
+    allowPreconfig: true,
+    handler: (_, args) => {
+      throw blockJobNotFound(args.device);
+    },
+  }),
+
+  defineCommand({
+    name: 'block-job-set-speed',
+    args: struct('block-job-set-speed', { device: str, speed: int }),
+    allowPreconfig: true,
+    handler: (_, args) => {
+      throw blockJobNotFound(args.device);
+    },
+  }),
+
+  ...blockJobCommands,
+  ...jobCommands,
+];

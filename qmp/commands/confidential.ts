@@ -1,0 +1,122 @@
+import { accessSync } from 'node:fs';
+import { bool, enumeration, int, list, optional, size, str, struct, uint8, uint32, union } from '../../src/qom/qapi.js';
+import { QemuError } from '../../src/system/errors.js';
+import { osErrorText } from '../../src/system/os-error.js';
+import { defineCommand } from '../command.js';
+
+const SevState = enumeration('SevState', [
+  'uninit',
+  'launch-update',
+  'launch-secret',
+  'running',
+  'send-update',
+  'receive-update',
+]);
+const SevGuestType = enumeration('SevGuestType', ['sev']);
+interface SevInfoValue {
+  enabled: boolean;
+  'api-major': number;
+  'api-minor': number;
+  'build-id': number;
+  state: 'uninit';
+  'sev-type': 'sev';
+  policy: number;
+  handle: number;
+}
+const SevInfo = union<SevInfoValue>(
+  'SevInfo',
+  {
+    enabled: bool,
+    'api-major': uint8,
+    'api-minor': uint8,
+    'build-id': uint8,
+    state: SevState,
+    'sev-type': SevGuestType,
+  },
+  'sev-type',
+  { sev: struct('SevGuestInfo', { policy: uint32, handle: uint32 }) },
+);
+const SevLaunchMeasureInfo = struct('SevLaunchMeasureInfo', { data: str });
+const SevCapability = struct('SevCapability', {
+  pdh: str,
+  'cert-chain': str,
+  'cpu0-id': str,
+  cbitpos: int,
+  'reduced-phys-bits': int,
+});
+const SevAttestationReport = struct('SevAttestationReport', { data: str });
+const SgxEpcSection = struct('SgxEpcSection', { node: int, size });
+const SgxInfo = struct('SgxInfo', { sgx: bool, sgx1: bool, sgx2: bool, flc: bool, sections: list(SgxEpcSection) });
+
+export const commands = [
+  defineCommand({
+    name: 'query-sev',
+    returns: SevInfo,
+    handler: () => ({
+      enabled: false,
+      'api-major': 0,
+      'api-minor': 0,
+      'build-id': 0,
+      state: 'uninit' as const,
+      'sev-type': 'sev' as const,
+      policy: 0,
+      handle: 0,
+    }),
+  }),
+
+  defineCommand({
+    name: 'query-sev-capabilities',
+    returns: SevCapability,
+    handler: ({ system }) => {
+      const kvm = system.accel?.acceleratorName === 'kvm';
+      throw new QemuError(kvm ? 'SEV is not enabled in KVM' : 'KVM not enabled');
+    },
+  }),
+
+  defineCommand({
+    name: 'query-sev-launch-measure',
+    returns: SevLaunchMeasureInfo,
+    handler: () => {
+      throw new QemuError('SEV launch measurement is not available');
+    },
+  }),
+
+  defineCommand({
+    name: 'query-sev-attestation-report',
+    args: struct('query-sev-attestation-report', { mnonce: str }),
+    returns: SevAttestationReport,
+    handler: () => {
+      throw new QemuError('SEV is not enabled');
+    },
+  }),
+
+  defineCommand({
+    name: 'sev-inject-launch-secret',
+    args: struct('sev-inject-launch-secret', { 'packet-header': str, secret: str, gpa: optional(int) }),
+    handler: () => {
+      throw new QemuError('SEV not enabled for guest');
+    },
+  }),
+
+  defineCommand({
+    name: 'query-sgx',
+    returns: SgxInfo,
+    handler: () => {
+      throw new QemuError('SGX is only supported on PC machines');
+    },
+  }),
+
+  defineCommand({
+    name: 'query-sgx-capabilities',
+    returns: SgxInfo,
+    handler: () => {
+      const device = '/dev/sgx_vepc';
+      try {
+        accessSync(device);
+      } catch (error) {
+        throw new QemuError(`Could not open '${device}': ${osErrorText(error)}`);
+      }
+      throw new QemuError('SGX is not enabled in KVM');
+    },
+  }),
+];

@@ -1,0 +1,102 @@
+import { open } from 'node:fs/promises';
+import { bool, enumeration, int, list, optional, size, str, struct, uint64 } from '../../src/qom/qapi.js';
+import { QemuError } from '../../src/system/errors.js';
+import type { Int64 } from '../../src/system/json.js';
+import { osErrorText } from '../../src/system/os-error.js';
+import { defineCommand } from '../command.js';
+import type { MonitorContext } from '../context.js';
+import { checkMemoryReadable, readPhysical } from '../guest-memory.js';
+
+const DumpGuestMemoryFormat = enumeration('DumpGuestMemoryFormat', [
+  'elf',
+  'kdump-zlib',
+  'kdump-lzo',
+  'kdump-snappy',
+  'kdump-raw-zlib',
+  'kdump-raw-lzo',
+  'kdump-raw-snappy',
+  'win-dmp',
+]);
+const DumpStatus = enumeration('DumpStatus', ['none', 'active', 'completed', 'failed']);
+const DumpQueryResult = struct('DumpQueryResult', { status: DumpStatus, completed: int, total: int });
+const DumpGuestMemoryCapability = struct('DumpGuestMemoryCapability', { formats: list(DumpGuestMemoryFormat) });
+
+/** Bytes copied at a time, so that a large save does not hold up the monitor. */
+const CHUNK = 1 << 20;
+
+/** Writes guest-physical memory to a file; where nothing answers, zeros. */
+async function savePhysical(ctx: MonitorContext, address: Int64, length: Int64, path: string): Promise<void> {
+  checkMemoryReadable(ctx.system);
+  const file = await open(path, 'w', 0o666).catch((error: unknown) => {
+    throw new QemuError(`Could not open '${path}': ${osErrorText(error)}`);
+  });
+  try {
+    const end = BigInt(address) + BigInt(length);
+    for (let at = BigInt(address); at < end; at += BigInt(CHUNK)) {
+      const count = end - at < CHUNK ? Number(end - at) : CHUNK;
+      await file.write(readPhysical(ctx.system, at, count) ?? new Uint8Array(count));
+    }
+  } catch (error) {
+    throw error instanceof QemuError
+      ? error
+      : new QemuError(`writing memory to '${path}' failed: ${osErrorText(error)}`);
+  } finally {
+    await file.close();
+  }
+}
+
+export const commands = [
+  defineCommand({
+    name: 'pmemsave',
+    args: struct('pmemsave', { val: uint64, size, filename: str }),
+    handler: (ctx, { val, size: length, filename }) => savePhysical(ctx, val, length, filename),
+  }),
+
+  defineCommand({
+    name: 'memsave',
+    args: struct('memsave', { val: uint64, size, filename: str, 'cpu-index': optional(int) }),
+    handler: ({ system }, args) => {
+      const index = Number(args['cpu-index'] ?? 0);
+      if (!system.machine.cpus().some((cpu) => cpu.index === index) || system.accel?.acceleratorName === 'nitro') {
+        throw new QemuError("Parameter 'cpu-index' expects a CPU number");
+      }
+      throw new QemuError('virtual addresses of the guest cannot be translated here');
+    },
+  }),
+
+  defineCommand({
+    name: 'dump-guest-memory',
+    args: struct('dump-guest-memory', {
+      paging: bool,
+      protocol: str,
+      detach: optional(bool),
+      begin: optional(int),
+      length: optional(int),
+      format: optional(DumpGuestMemoryFormat),
+    }),
+    handler: ({ system, client }, args) => {
+      if (args.paging && args.format !== undefined && args.format !== 'elf') {
+        throw new QemuError("kdump-compressed format doesn't support paging or filter");
+      }
+      if (args.begin !== undefined && args.length === undefined) throw new QemuError("Parameter 'length' is missing");
+      if (args.begin === undefined && args.length !== undefined) throw new QemuError("Parameter 'begin' is missing");
+      const [, protocol, name = ''] = /^(fd|file):(.*)$/s.exec(args.protocol) ?? [];
+      if (protocol === undefined) throw new QemuError("parameter 'protocol' must start with 'file:' or 'fd:'");
+      if (protocol === 'fd') client.closeNamedDescriptor(name);
+      checkMemoryReadable(system);
+      throw new QemuError('guest memory cannot be dumped by this program');
+    },
+  }),
+
+  defineCommand({
+    name: 'query-dump',
+    returns: DumpQueryResult,
+    handler: () => ({ total: 0, status: 'none' as const, completed: 0 }),
+  }),
+
+  defineCommand({
+    name: 'query-dump-guest-memory-capability',
+    returns: DumpGuestMemoryCapability,
+    handler: () => ({ formats: [] }),
+  }),
+];

@@ -1,0 +1,18 @@
+import type { HmpCommand } from '../command.js';
+import { deviceCommands } from './devices.js';
+import { machineInfo } from './machine-info.js';
+import { memoryCommands } from './memory.js';
+import { miscCommands, miscInfo } from './misc.js';
+import { qomCommands, qomInfo } from './qom.js';
+import { runStateCommands } from './run-state.js';
+
+export const mainCommands: readonly HmpCommand[] = [
+  ...runStateCommands,
+  ...qomCommands,
+  ...deviceCommands,
+  ...memoryCommands,
+  ...miscCommands,
+];
+
+/** Behind `info`. */
+export const infoCommands: readonly HmpCommand[] = [...machineInfo, ...qomInfo, ...miscInfo];

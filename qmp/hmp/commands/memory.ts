@@ -1,0 +1,127 @@
+import { QemuError } from '../../../src/system/errors.js';
+import { int64 } from '../../../src/system/json.js';
+import { readPhysical } from '../../guest-memory.js';
+import { type Format, filename, flag, format, int, long, optional } from '../args.js';
+import { defineHmp, type HmpContext } from '../command.js';
+
+/** Bytes one `xp` may show, so that its output stays within what a monitor should hold. */
+const DUMP_MAX = 1 << 20;
+
+/** A character constant, as C would write it. */
+function characterText(code: number): string {
+  const escapes: Readonly<Record<number, string>> = { 10: '\\n', 13: '\\r', 39: "\\'", 92: '\\\\' };
+  const plain = code >= 32 && code <= 126 ? String.fromCharCode(code) : `\\x${code.toString(16).padStart(2, '0')}`;
+  return `'${escapes[code] ?? plain}'`;
+}
+
+/** Columns of the widest value of so many bytes (QEMU: monitor/hmp-cmds-target.c, memory_dump). */
+function digitsOf(kind: string, bytes: number): number {
+  if (kind === 'o') return Math.ceil((bytes * 8) / 3);
+  return kind === 'x' ? bytes * 2 : Math.ceil((bytes * 8 * 10) / 33);
+}
+
+function itemText(kind: string, bytes: number, value: bigint): string {
+  const digits = digitsOf(kind, bytes);
+  if (kind === 'c') return characterText(Number(value & 0xffn));
+  if (kind === 'x') return `0x${value.toString(16).padStart(digits, '0')}`;
+  if (kind === 'o') return `0${value.toString(8)}`.padStart(digits);
+  return (kind === 'd' ? BigInt.asIntN(64, value) : value).toString().padStart(digits);
+}
+
+function dumpPhysical({ system }: HmpContext, { count, format: kind, size }: Format, start: bigint): string {
+  if (kind === 'i') throw new QemuError('instructions cannot be shown by this program');
+  const bytes = kind === 'c' ? 1 : size;
+  if (count * bytes > DUMP_MAX) throw new QemuError(`at most ${DUMP_MAX} bytes can be shown at a time`);
+  const perLine = bytes === 1 ? 8 : 16;
+  let text = '';
+  for (let done = 0; done < count * bytes; done += perLine) {
+    const address = BigInt.asUintN(64, start) + BigInt(done);
+    const length = Math.min(perLine, count * bytes - done);
+    text += `${address.toString(16).padStart(8, '0')}:`;
+    const memory = readPhysical(system, address, length);
+    if (memory === undefined) return `${text} Cannot access memory\n`;
+    for (let at = 0; at < length; at += bytes) {
+      const item = memory.subarray(at, at + bytes).reduceRight((value, byte) => (value << 8n) | BigInt(byte), 0n);
+      text += ` ${itemText(kind, bytes, item)}`;
+    }
+    text += '\n';
+  }
+  return text;
+}
+
+function expressionText({ format: kind }: Format, value: bigint): string {
+  const unsigned = BigInt.asUintN(64, value);
+  if (kind === 'c') return characterText(Number(unsigned & 0xffn));
+  if (kind === 'x') return unsigned === 0n ? '0' : `0x${unsigned.toString(16)}`;
+  if (kind === 'o') return unsigned === 0n ? '0' : `0${unsigned.toString(8)}`;
+  return (kind === 'u' ? unsigned : value).toString();
+}
+
+export const memoryCommands = [
+  defineHmp({
+    name: 'x',
+    usage: '/fmt addr',
+    help: 'show memory at a virtual address of the guest',
+    parameters: [format('format'), long('address')],
+    run: () => 'Can not dump without CPU\n',
+  }),
+  defineHmp({
+    name: 'xp',
+    usage: '/fmt addr',
+    help: 'show memory at a physical address of the guest',
+    parameters: [format('format'), long('address')],
+    run: (ctx, args) => dumpPhysical(ctx, args.format, args.address),
+  }),
+  defineHmp({
+    name: 'print|p',
+    usage: '/fmt expr',
+    help: 'show the value of an expression',
+    parameters: [format('format'), long('value')],
+    run: (_, args) => `${expressionText(args.format, args.value)}\n`,
+  }),
+  defineHmp({
+    name: 'pmemsave',
+    usage: 'addr size file',
+    help: 'write physical memory of the guest to a file',
+    parameters: [long('val'), long('size'), filename('filename')],
+    run: async ({ qmp }, { val, size, filename: path }) =>
+      void (await qmp('pmemsave', { val: int64(val), size: int64(size), filename: path })),
+  }),
+  defineHmp({
+    name: 'memsave',
+    usage: 'addr size file',
+    help: 'write virtual memory of the guest to a file',
+    parameters: [long('val'), long('size'), filename('filename')],
+    run: async ({ qmp, client }, { val, size, filename: path }) =>
+      void (await qmp('memsave', {
+        val: int64(val),
+        size: int64(size),
+        filename: path,
+        'cpu-index': client.cpuIndex,
+      })),
+  }),
+  defineHmp({
+    name: 'dump-guest-memory',
+    usage: '[-p] filename [begin length]',
+    help: 'write guest memory to a file',
+    parameters: [flag('paging', 'p'), filename('filename'), optional(long('begin')), optional(long('length'))],
+    run: async ({ qmp }, { paging, filename: path, begin, length }) =>
+      void (await qmp('dump-guest-memory', {
+        paging,
+        protocol: `file:${path}`,
+        ...(begin === undefined ? {} : { begin: int64(begin) }),
+        ...(length === undefined ? {} : { length: int64(length) }),
+      })),
+  }),
+  defineHmp({
+    name: 'cpu',
+    usage: 'index',
+    help: 'choose the CPU that later commands look at',
+    parameters: [int('index')],
+    run: ({ client, system }, { index }) => {
+      if (!system.machine.cpus().some((cpu) => cpu.index === index)) return 'invalid CPU index\n';
+      client.cpuIndex = index;
+      return undefined;
+    },
+  }),
+];

@@ -1,0 +1,180 @@
+import { closeSync, openSync } from 'node:fs';
+import { MonitorSet } from '../qmp/monitors.js';
+import { defaultPortTexts } from './cli/collect.js';
+import type { StartConfig } from './cli/config.js';
+import { openChardevOption, openCharOption } from './cli/start-chardevs.js';
+import { configureMachine, createMachine, Reported, startAccelerator } from './cli/start-machine.js';
+import { addDevice } from './qdev/device-add.js';
+import { type CheckedOptions, type UserObjects, userCreatableData } from './qom/user-creatable.js';
+import { parseCpuModel } from './system/cpu.js';
+import { asError, QemuError } from './system/errors.js';
+import { systemReason } from './system/process.js';
+import type { Location } from './system/report.js';
+import type { System } from './system/system.js';
+
+/** The machine's phases from options to running, in QEMU's order (system/vl.c, qemu_init). */
+export class Emulator {
+  readonly #system: System;
+  readonly #config: StartConfig;
+  readonly #monitors: MonitorSet;
+  readonly #objects: UserObjects;
+  #exitPreconfig: Promise<void> | undefined;
+
+  constructor(system: System, config: StartConfig, objects: UserObjects) {
+    this.#system = system;
+    this.#config = config;
+    this.#monitors = new MonitorSet({
+      system,
+      objects,
+      exitPreconfig: () => this.exitPreconfig(),
+      commandLineOptions: async () => (await import('./cli/describe-groups.js')).describeGroups(),
+    });
+    this.#objects = objects;
+  }
+
+  /** Reports an error at its option and passes on that it has been said. */
+  async #at<T>(location: Location, work: () => T | Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      if (error instanceof Reported) throw error;
+      this.#system.report.error(asError(error), location);
+      throw new Reported();
+    }
+  }
+
+  /**
+   * Makes machine, back ends, accelerator and monitors; then, unless --preconfig, all the rest.
+   *
+   * @throws Reported once the error is on stderr
+   */
+  async start(): Promise<void> {
+    const system = this.#system;
+    const config = this.#config;
+    const { type, accel: _accel, ...properties } = config.machine;
+    const machine = await this.#at(undefined, () => createMachine(system, typeof type === 'string' ? type : undefined));
+    const objects = await this.#checkObjects();
+    const create = async (late: boolean): Promise<void> => {
+      for (const { location, checked, late: isLate } of objects) {
+        if (late === isLate) await this.#at(location, () => this.#objects.create(checked));
+      }
+    };
+    await create(false);
+    for (const option of config.chardevs) await this.#at(option.location, () => openChardevOption(system, option));
+    await Promise.all(this.#checkImages());
+    await this.#at(undefined, () => configureMachine(machine, properties));
+    this.#addDefaultPorts();
+    await startAccelerator(system, machine, config.accels);
+    await create(true);
+    await this.#startMonitors();
+    await this.#startSerials();
+    if (config.cpu !== undefined) {
+      const text = config.cpu;
+      system.settings.cpu = await this.#at(undefined, () => parseCpuModel(system.settings.arch, text));
+    }
+    if (!config.preconfig) await this.exitPreconfig();
+  }
+
+  /** The objects of -object, all checked before the first is made. */
+  async #checkObjects(): Promise<{ late: boolean; location: Location; checked: CheckedOptions }[]> {
+    const result = [];
+    for (const { location, options, mode } of this.#config.objects) {
+      const checked = await this.#at(location, () => this.#objects.check(options, mode));
+      result.push({ late: userCreatableData(checked.type).createdLate === true, location, checked });
+    }
+    return result;
+  }
+
+  /** Ports that nobody asked for come after those that somebody did. */
+  #addDefaultPorts(): void {
+    const config = this.#config;
+    const { serial = true, parallel = true } = this.#system.machine.data.ports ?? {};
+    const ports = defaultPortTexts(config.defaultPorts, config.nographic, { serial, parallel });
+    config.serials.push(...ports.serials);
+    config.parallels.push(...ports.parallels);
+    if (ports.monitor !== undefined) {
+      config.monitors.push({ ...ports.monitor, mode: 'readline', pretty: false, readOnly: false });
+    }
+  }
+
+  /** Disk images are opened to say what is wrong with them; no machine here has a disk. */
+  #checkImages(): Promise<void>[] {
+    return this.#config.images.map(({ path, location }) =>
+      this.#at(location, () => {
+        try {
+          closeSync(openSync(path, 'r'));
+        } catch (error) {
+          throw new QemuError(`Could not open '${path}': ${systemReason(error)}`, { cause: error });
+        }
+      }),
+    );
+  }
+
+  async #startMonitors(): Promise<void> {
+    for (const [index, option] of this.#config.monitors.entries()) {
+      await this.#at(option.location, async () => {
+        const { text } = option;
+        const chardev =
+          text === undefined
+            ? namedChardev(this.#system, option.chardev ?? '')
+            : await openCharOption(this.#system, `compat_monitor${index}`, text);
+        if (chardev === undefined) return;
+        if (option.mode === 'control') this.#monitors.addControl(chardev, option);
+        else await this.#monitors.addReadline(chardev);
+      });
+    }
+  }
+
+  async #startSerials(): Promise<void> {
+    for (const [index, { text, location }] of this.#config.serials.entries()) {
+      this.#system.serials.push(await this.#at(location, () => openCharOption(this.#system, `serial${index}`, text)));
+    }
+    for (const [index, { text, location }] of this.#config.parallels.entries()) {
+      await this.#at(location, () => openCharOption(this.#system, `parallel${index}`, text));
+    }
+  }
+
+  /** Builds the machine and, without -S, launches it. A second call is an error. */
+  async exitPreconfig(): Promise<void> {
+    if (this.#exitPreconfig !== undefined) {
+      throw new QemuError('The command is permitted only before machine initialization');
+    }
+    this.#exitPreconfig = this.#build();
+    await this.#exitPreconfig;
+  }
+
+  async #build(): Promise<void> {
+    const system = this.#system;
+    const { machine, accel } = system;
+    if (accel === undefined) throw new Error('no accelerator');
+    await this.#at(undefined, async () => {
+      await machine.preflight();
+      system.phase = 'initialized';
+      await machine.init(accel);
+    });
+    for (const { options, mode, location } of this.#config.devices) {
+      await this.#at(location, async () => {
+        await system.needTypes();
+        await addDevice(system, options, mode);
+      });
+    }
+    for (const id of this.#config.netdevs) system.report.warn(`netdev ${id} has no peer`);
+    for (const text of system.globals.unused((driver) => system.types.get(driver) !== undefined)) {
+      system.report.warn(text);
+    }
+    system.run.attach(machine.runTarget());
+    system.phase = 'ready';
+    if (this.#config.loadvm) {
+      await this.#at(undefined, () => {
+        throw new QemuError('no block device can store vmstate for snapshot');
+      });
+    }
+    if (!this.#config.paused) await this.#at(undefined, () => system.run.resume());
+  }
+}
+
+function namedChardev(system: System, id: string) {
+  const found = system.tree.chardevs.component(id);
+  if (found === undefined) throw new QemuError(`chardev "${id}" not found`);
+  return found as never;
+}

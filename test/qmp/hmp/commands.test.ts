@@ -1,0 +1,80 @@
+import { readFileSync } from 'node:fs';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { MonitorClient } from '../../../qmp/context.js';
+import { infoCommands, mainCommands } from '../../../qmp/hmp/commands/index.js';
+import { HmpInterpreter } from '../../../qmp/hmp/interpreter.js';
+import { createTestMonitor } from '../../support/monitor.js';
+
+function data(name: string): string {
+  return readFileSync(new URL(`../../../../test/qmp/data/${name}`, import.meta.url), 'utf8');
+}
+
+/** The screens of a QEMU with `-M none`: command and output, in order. */
+function recordedScreens(): [command: string, output: string][] {
+  return data('hmp-none.txt')
+    .split(/^\(qemu\) /m)
+    .slice(1)
+    .map((screen): [string, string] => {
+      const end = screen.indexOf('\n');
+      return [screen.slice(0, end), screen.slice(end + 1)];
+    });
+}
+
+/** What reads differently here; docs/differences-from-qemu-qmp.md says why. */
+const differences: Readonly<Record<string, string | undefined>> = {
+  'info version': '10.2.50 (nitro-emu-0.0.0)\n',
+  // The recorded QEMU had a user network by default; these machines have no network.
+  'info network': '\n',
+  // Statistics of QEMU's own translator.
+  'info jit': 'Error: JIT information is only available with accel=tcg\n',
+  'info accel': '\n',
+  // The test's monitor is on no character device.
+  'info chardev': '\n',
+  'qom-list /chardevs': 'type (string)\n',
+};
+
+/** Properties come in no promised order. */
+function lines(command: string, text: string): string[] {
+  const all = text.split('\n');
+  return command.startsWith('qom-list') ? all.sort() : all;
+}
+
+const screens = suite('hmp: recorded screens of -M none');
+const monitor = await createTestMonitor();
+const interpreter = new HmpInterpreter(monitor.host, new MonitorClient());
+
+for (const [index, [command, recorded]] of recordedScreens().entries()) {
+  if (command === 'info') continue;
+  screens(`${command} (screen ${index})`, async () => {
+    const output = await interpreter.run(command);
+    const screen = output.endsWith('\n') ? output : `${output}\n`;
+    assert.equal(lines(command, screen), lines(command, differences[command] ?? recorded));
+  });
+}
+
+screens.run();
+
+const help = suite('hmp: help');
+
+help('names and parameters are those of the recorded QEMU', () => {
+  const recorded = JSON.parse(data('hmp-help-names.json')) as Record<'help' | 'help info', string[]>;
+  for (const { name, usage } of mainCommands) assert.ok(recorded.help.includes(`${name} ${usage}`.trim()), name);
+  for (const { name, usage } of infoCommands) {
+    assert.ok(recorded['help info'].includes(`info ${name} ${usage}`.trim()), name);
+  }
+});
+
+help('`info` alone lists what `help info` lists', async () => {
+  const listing = await interpreter.run('info');
+  assert.is(listing, await interpreter.run('help info'));
+  assert.match(listing, /^info status {2}-- .+$/m);
+});
+
+help('`help COMMAND` tells about one', async () => {
+  assert.match(await interpreter.run('help c'), /^cont\|c {2}-- .+\n$/);
+  assert.match(await interpreter.run('help info status'), /^info status {2}-- .+\n$/);
+  assert.is(await interpreter.run('help nonesuch'), "unknown command: 'nonesuch'\n");
+});
+
+help.run();

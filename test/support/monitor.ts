@@ -1,0 +1,117 @@
+import { type ClientOptions, MonitorClient, type MonitorHost } from '../../qmp/context.js';
+import { Dispatcher } from '../../qmp/dispatch.js';
+import { EventPublisher, qmpEvent } from '../../qmp/events.js';
+import { Broadcast } from '../../qmp/session/wire.js';
+import { Machine } from '../../src/system/machine.js';
+import type { ModuleApi } from '../../src/system/module-api.js';
+import { createModuleLoader } from '../../src/system/module-loader.js';
+import { createReporter } from '../../src/system/report.js';
+import { System } from '../../src/system/system.js';
+import { createUserObjects } from '../../src/system/user-objects.js';
+import { eventually } from './deadline.js';
+import { QmpPeer } from './qmp-peer.js';
+
+/** A whole emulator without its command line: system, `-M none`, monitors. */
+export interface TestMonitor {
+  readonly host: MonitorHost;
+  readonly system: System;
+  readonly messages: string[];
+  /** A client that has done the capability negotiation. */
+  connect(options?: ClientOptions): QmpPeer;
+}
+
+async function moduleApi(system: System): Promise<ModuleApi> {
+  return {
+    system,
+    qom: await import('../../src/qom/api.js'),
+    qdev: await import('../../src/qdev/api.js'),
+    sys: await import('../../src/system/api.js'),
+    lazy: {
+      host: () => import('../../src/host/api.js'),
+      eif: () => import('../../src/eif/api.js'),
+      hostmem: () => import('../../src/hostmem/api.js'),
+      nitro: () => import('../../src/hw/nitro/api.js'),
+    },
+    types: (room) => system.needTypes(room),
+  };
+}
+
+/** @param options `preconfig` leaves the machine to x-exit-preconfig; `paused` is -S */
+export async function createTestMonitor(options: { preconfig?: boolean; paused?: boolean } = {}): Promise<TestMonitor> {
+  const messages: string[] = [];
+  let api: ModuleApi | undefined;
+  const system: System = new System({
+    settings: {
+      program: 'qemu-system-x86_64',
+      arch: 'x86_64',
+      version: '0.0.0',
+      uuid: '00000000-0000-0000-0000-000000000000',
+      defaults: true,
+      display: 'none',
+    },
+    report: createReporter({ program: 'qemu-system-x86_64', write: (text) => messages.push(text) }),
+    traceLine: (line) => messages.push(line),
+    modules: createModuleLoader(() => {
+      if (api === undefined) throw new Error('modules are asked for too early');
+      return api;
+    }, undefined),
+  });
+  api = await moduleApi(system);
+  const objects = createUserObjects(system);
+  await system.modules.load('machine', 'none');
+
+  const start = async (): Promise<void> => {
+    const machine = system.types.get('none-machine')?.create();
+    if (!(machine instanceof Machine)) throw new Error('there is no machine none');
+    system.setMachine(machine);
+    system.run.attach(machine.runTarget());
+    system.phase = 'ready';
+    if (options.paused !== true) await system.run.resume();
+  };
+  if (options.preconfig !== true) await start();
+
+  const host: MonitorHost = {
+    system,
+    objects,
+    exitPreconfig: start,
+    commandLineOptions: () => [
+      {
+        option: 'memory',
+        parameters: [
+          { name: 'size', type: 'size' },
+          { name: 'slots', type: 'number' },
+          { name: 'maxmem', type: 'size' },
+        ],
+      },
+    ],
+  };
+  const peers: QmpPeer[] = [];
+  const publisher = new EventPublisher((message) => {
+    const event = new Broadcast(message);
+    for (const { session } of peers) session.sendEvent(event);
+  });
+  system.events.on((event) => publisher.publish(qmpEvent(event)));
+  return {
+    host,
+    system,
+    messages,
+    connect: (clientOptions = {}) => {
+      const peer = new QmpPeer({ dispatcher: new Dispatcher(host, new MonitorClient(clientOptions)) });
+      peers.push(peer);
+      return peer;
+    },
+  };
+}
+
+/** Sends input and waits until `count` lines came back; then a little longer, for lines that should not come. */
+export async function converse(peer: QmpPeer, input: string | Uint8Array, count: number): Promise<string[]> {
+  const lines = peer.ask(input);
+  if (lines.length < count) {
+    await eventually(`${count} line(s) in answer to ${String(input).slice(0, 200)}`, () => {
+      lines.push(...peer.takeLines());
+      return lines.length >= count;
+    });
+  }
+  await new Promise((resolve) => setImmediate(resolve));
+  return [...lines, ...peer.takeLines()];
+}
