@@ -1,8 +1,10 @@
 import { closeSync, openSync } from 'node:fs';
 import { MonitorSet } from '../qmp/monitors.js';
+import type { Chardev } from './chardev/chardev.js';
+import { findChardev, openMuxes } from './chardev/create.js';
 import { defaultPortTexts } from './cli/collect.js';
-import type { StartConfig } from './cli/config.js';
-import { openChardevOption, openCharOption } from './cli/start-chardevs.js';
+import type { CharOption, StartConfig } from './cli/config.js';
+import { openChardevOption, openMonitorChardev, openPort } from './cli/start-chardevs.js';
 import { configureMachine, createMachine, Reported, startAccelerator } from './cli/start-machine.js';
 import { addDevice } from './qdev/device-add.js';
 import { type CheckedOptions, type UserObjects, userCreatableData } from './qom/user-creatable.js';
@@ -117,8 +119,7 @@ export class Emulator {
         const chardev =
           text === undefined
             ? namedChardev(this.#system, option.chardev ?? '')
-            : await openCharOption(this.#system, `compat_monitor${index}`, text);
-        if (chardev === undefined) return;
+            : await openMonitorChardev(this.#system, index, { text, location: option.location });
         if (option.mode === 'control') this.#monitors.addControl(chardev, option);
         else await this.#monitors.addReadline(chardev);
       });
@@ -126,12 +127,13 @@ export class Emulator {
   }
 
   async #startSerials(): Promise<void> {
-    for (const [index, { text, location }] of this.#config.serials.entries()) {
-      this.#system.serials.push(await this.#at(location, () => openCharOption(this.#system, `serial${index}`, text)));
+    const addMonitor = (chardev: Chardev): Promise<void> => this.#monitors.addReadline(chardev);
+    const open = (port: 'serial' | 'parallel', index: number, option: CharOption) =>
+      this.#at(option.location, () => openPort(this.#system, port, index, option, addMonitor));
+    for (const [index, option] of this.#config.serials.entries()) {
+      this.#system.serials.push(await open('serial', index, option));
     }
-    for (const [index, { text, location }] of this.#config.parallels.entries()) {
-      await this.#at(location, () => openCharOption(this.#system, `parallel${index}`, text));
-    }
+    for (const [index, option] of this.#config.parallels.entries()) await open('parallel', index, option);
   }
 
   /** Builds the machine and, without -S, launches it. A second call is an error. */
@@ -164,6 +166,7 @@ export class Emulator {
     }
     system.run.attach(machine.runTarget());
     system.phase = 'ready';
+    await openMuxes(system);
     if (this.#config.loadvm) {
       await this.#at(undefined, () => {
         throw new QemuError('no block device can store vmstate for snapshot');
@@ -173,8 +176,8 @@ export class Emulator {
   }
 }
 
-function namedChardev(system: System, id: string) {
-  const found = system.tree.chardevs.component(id);
+function namedChardev(system: System, id: string): Chardev {
+  const found = findChardev(system, id);
   if (found === undefined) throw new QemuError(`chardev "${id}" not found`);
-  return found as never;
+  return found;
 }
