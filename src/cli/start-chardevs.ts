@@ -30,7 +30,7 @@ export interface CharText {
  * @throws QemuError; undefined for a text that is refused without a sentence
  */
 export function readCharText({ text, location }: CharOption): CharText | undefined {
-  const optionText = compatOptionText(text, true);
+  const optionText = compatOptionText(text);
   if (optionText === undefined) return undefined;
   const opts = new OptionGroups().get('chardev').parse(optionText, location, () => {});
   return opts === undefined
