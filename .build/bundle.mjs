@@ -3,10 +3,11 @@
 // separate entries, loaded only when asked for.
 
 import { existsSync } from 'node:fs';
-import { chmod, readdir, rm } from 'node:fs/promises';
+import { chmod, readdir, readFile, rm } from 'node:fs/promises';
 import { build } from 'esbuild';
 
 const outdir = 'dist/bundle';
+const { version } = JSON.parse(await readFile('package.json', 'utf8'));
 const list = async (dir, suffix) =>
   existsSync(dir)
     ? (await readdir(dir, { recursive: true })).filter((f) => f.endsWith(suffix)).map((f) => `${dir}/${f}`)
@@ -28,6 +29,7 @@ await build({
   platform: 'node',
   target: 'node20',
   packages: 'external',
+  define: { PACKAGE_VERSION: JSON.stringify(version) },
   sourcemap: false,
   minifySyntax: true,
   minifyWhitespace: true,

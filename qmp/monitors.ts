@@ -1,4 +1,4 @@
-import type { Chardev, CharFrontend } from '../src/chardev/chardev.js';
+import type { Chardev, CharFrontend, CharPort } from '../src/chardev/chardev.js';
 import { MonitorClient, type MonitorHost } from './context.js';
 import { Dispatcher } from './dispatch.js';
 import { EventPublisher, qmpEvent } from './events.js';
@@ -27,44 +27,47 @@ export class MonitorSet {
 
   /** QMP on a character device: one session each time somebody connects. @throws QemuError when the chardev is in use */
   addControl(chardev: Chardev, options: ControlOptions = {}): void {
-    chardev.attach(new ControlFrontend(this.#host, this.#sessions, chardev, options));
+    chardev.attachEach((port) => new ControlFrontend(this.#host, this.#sessions, port, options));
   }
 
   /** HMP with a prompt on a character device. @throws QemuError when the chardev is in use */
   async addReadline(chardev: Chardev): Promise<void> {
     const { ReadlineMonitor } = await import('./hmp/monitor.js');
-    chardev.attach(new ReadlineMonitor(this.#host, chardev));
+    chardev.attachEach((port) => new ReadlineMonitor(this.#host, port));
   }
 }
 
 class ControlFrontend implements CharFrontend {
   readonly #host: MonitorHost;
   readonly #sessions: Set<QmpSession>;
-  readonly #chardev: Chardev;
+  readonly #port: CharPort;
   readonly #options: ControlOptions;
   #session: QmpSession | undefined;
   #client: MonitorClient | undefined;
 
-  constructor(host: MonitorHost, sessions: Set<QmpSession>, chardev: Chardev, options: ControlOptions) {
+  constructor(host: MonitorHost, sessions: Set<QmpSession>, port: CharPort, options: ControlOptions) {
     this.#host = host;
     this.#sessions = sessions;
-    this.#chardev = chardev;
+    this.#port = port;
     this.#options = options;
   }
 
   opened(): void {
     this.closed();
-    const client = new MonitorClient({ readOnly: this.#options.readOnly ?? false });
-    const chardev = this.#chardev;
+    const port = this.#port;
+    const client = new MonitorClient({
+      readOnly: this.#options.readOnly ?? false,
+      takeDescriptor: () => port.takeDescriptor(),
+    });
     this.#client = client;
     this.#session = new QmpSession({
       dispatcher: new Dispatcher(this.#host, client),
       version: versionInfo(this.#host.system.settings.version),
       pretty: this.#options.pretty ?? false,
       transport: {
-        send: (bytes) => chardev.write(bytes),
-        pause: () => chardev.pause(),
-        resume: () => chardev.resume(),
+        send: (bytes) => port.write(bytes),
+        pause: () => port.pause(),
+        resume: () => port.resume(),
       },
     });
     this.#sessions.add(this.#session);

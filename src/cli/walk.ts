@@ -1,6 +1,5 @@
 import yargsParser from 'yargs-parser';
 import { QemuError } from '../system/errors.js';
-import type { Location } from '../system/report.js';
 import { LocatedError } from './located-error.js';
 import { findOption, type OptionSpec } from './option-table.js';
 
@@ -12,7 +11,7 @@ export interface WalkedOption {
   /** The word after it, whatever that is; undefined for options without an argument. */
   readonly value: string | undefined;
   /** As QEMU puts it before error sentences: the words as typed. */
-  readonly location: Location & object;
+  readonly location: { readonly text: string };
 }
 
 /** yargs-parser takes quotes off a value that begins with one; so ours begins with this. */

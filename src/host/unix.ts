@@ -80,7 +80,10 @@ class Message {
 
 let message: Message | undefined;
 
-/** A connected unix stream that also carries descriptors (SCM_RIGHTS), which node:net drops. */
+/**
+ * A connected unix stream that also carries descriptors (SCM_RIGHTS), which node:net drops. Take received ones while handling
+ * `data`: those that nobody took are closed with the stream.
+ */
 export class UnixSocket extends SocketStream {
   readonly #maxReceived: number;
   readonly #received: number[] = [];

@@ -79,7 +79,8 @@ export function findListener(dump: Buffer, port: number): number | undefined | '
   for (let at = 0; at + HEADER_SIZE <= dump.length; ) {
     const length = dump.readUInt32LE(at);
     const type = dump.readUInt16LE(at + 4);
-    if (type === NLMSG_DONE || type === NLMSG_ERROR || length < HEADER_SIZE) return undefined;
+    if (type === NLMSG_DONE || type === NLMSG_ERROR) return undefined;
+    if (length < HEADER_SIZE || at + length > dump.length) return undefined;
     const message = dump.subarray(at + HEADER_SIZE, at + length);
     if (type === SOCK_DIAG_BY_FAMILY && message.length >= MESSAGE_SIZE) {
       if (message.readUInt8(2) === LISTEN && message.readUInt32LE(8) === port) return message.readUInt32LE(20);

@@ -57,7 +57,7 @@ export function defineRngTypes(types: TypeRegistry): void {
       filename: prop.string<RngRandom>({
         get: (rng) => rng.filename,
         set: (rng, value) => {
-          if (rng.opened) throw new QemuError(`Insufficient permission to perform this operation`);
+          if (rng.opened) throw new QemuError("Property 'filename' can no longer be set");
           rng.filename = value;
         },
       }),

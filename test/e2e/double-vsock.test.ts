@@ -111,10 +111,10 @@ it('connections that do not block are answered late, accepted or refused, and ca
       .map((line) => JSON.parse(line) as unknown),
     [
       [7000, 115, [], 114],
-      [7000, true, false, 0, 0],
+      [7000, true, false, [0, 0]],
       [5, [1], 'hello', [16, 7000]],
       [7001, 115, [], 114],
-      [7001, true, true, 104, 0],
+      [7001, true, true, [104, 0]],
       [115, [4], 0],
       [104, 0, [16, 7000]],
     ],
@@ -199,6 +199,7 @@ it("the product's host room and driver client run on it unchanged", async () => 
   });
   assert.equal(said.get('vcpus'), [1, 5]);
   assert.equal(said.get('heartbeat'), [0xb7, 16]);
+  assert.is(said.get('owner'), true);
   assert.is(said.get('console'), true);
   assert.is(said.get('echoed'), 200);
   assert.is(said.get('refused'), 'ECONNRESET');

@@ -1,4 +1,4 @@
-import type { Chardev, CharFrontend } from '../../chardev/chardev.js';
+import type { Chardev, CharFrontend, CharPort } from '../../chardev/chardev.js';
 import { addChardev, removeChardev } from '../../chardev/create.js';
 import { chardevProperty } from '../../chardev/property.js';
 import type { ObjectClass } from '../../qom/types.js';
@@ -22,6 +22,7 @@ export class NitroSerialVsock extends NitroVsockDevice {
   readonly #system: System;
   readonly #traceEvent: (event: number) => void;
   #console: Chardev | undefined;
+  #port: CharPort | undefined;
   #blocked = false;
   #ended: (() => void) | undefined;
 
@@ -39,7 +40,7 @@ export class NitroSerialVsock extends NitroVsockDevice {
 
   readonly #consoleSide: CharFrontend = {
     receive: (data) => {
-      if (this.output === undefined || this.output.write(data)) return;
+      if (this.#port === undefined || this.#port.write(data)) return;
       this.#blocked = true;
       this.#flow();
     },
@@ -62,7 +63,7 @@ export class NitroSerialVsock extends NitroVsockDevice {
   }
 
   protected override onRealize(): void {
-    this.output?.attach(this.#outputSide);
+    this.#port = this.output?.attach(this.#outputSide);
   }
 
   protected override async onUnrealize(): Promise<void> {
@@ -96,7 +97,7 @@ export class NitroSerialVsock extends NitroVsockDevice {
   }
 
   #flow(): void {
-    const ready = this.output?.connected !== false && !this.#blocked;
+    const ready = this.#port?.connected !== false && !this.#blocked;
     if (ready) this.#console?.resume();
     else this.#console?.pause();
   }

@@ -18,6 +18,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#define HUGETLB_OF(log2) (MFD_HUGETLB | (unsigned)(log2) << 26)
+
 static int device = -1, enclave = -1, file = -1;
 static char *memory = MAP_FAILED;
 static unsigned long long value;
@@ -110,7 +112,7 @@ static long step(const char *name, unsigned long long a, unsigned long long b, u
   if (!strcmp(name, "vcpu-null")) return ioctl(enclave, NE_ADD_VCPU, NULL);
   if (!strcmp(name, "info")) return info(a);
   if (!strcmp(name, "info-null")) return ioctl(enclave, NE_GET_IMAGE_LOAD_INFO, NULL);
-  if (!strcmp(name, "huge")) return map_file(memfd_create("huge", MFD_CLOEXEC | MFD_HUGETLB | (unsigned)b << 26), a << 20);
+  if (!strcmp(name, "huge")) return map_file(memfd_create("huge", MFD_CLOEXEC | HUGETLB_OF(b)), a << 20);
   if (!strcmp(name, "shmem")) return map_file(memfd_create("plain", MFD_CLOEXEC), a << 20);
   if (!strcmp(name, "file")) return map_file(open(text, O_RDWR | O_CREAT, 0600), 64 << 20);
   if (!strcmp(name, "anonymous")) return map(-1, a << 20, MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | (int)b << 26);

@@ -1,7 +1,7 @@
 /**
- * A parent made of the host room and the driver's client, without the product's front end: starts a debug enclave, answers its
- * heartbeat, reads `argv[2]` console lines, exchanges bytes with `argv[3]` ports of the far side at once, and waits for the
- * enclave's end. Prints what the host looks like and what it saw, a JSON line each.
+ * A parent made of the host room and the driver's client, without the product's front end: starts a debug enclave,
+ * answers its heartbeat, reads `argv[2]` console lines, exchanges bytes over `argv[3]` connections at once, and waits for
+ * the enclave's end. Prints what the host looks like and what it saw, a JSON line each.
  */
 import { once } from 'node:events';
 import { ftruncateSync } from 'node:fs';
@@ -9,6 +9,7 @@ import { Enclave } from '../../../accel/nitro/enclave.js';
 import { HostFacts, ioctlBlocking, watch } from '../../../src/host/api.js';
 import { memfdCreate, mmap } from '../../../src/host/memory.js';
 import { connectVsock, listenVsock, type VsockSocket } from '../../../src/host/vsock.js';
+import { vsockPortOwner } from '../../../src/host/vsock-diag.js';
 
 const [lines = 0, connections = 0] = process.argv.slice(2).map(Number);
 const say = (name: string, value: unknown) => console.log(JSON.stringify([name, value]));
@@ -30,6 +31,8 @@ server.on('connection', (socket: VsockSocket) => {
     socket.end(byte.subarray(0, 1));
   });
 });
+
+say('owner', (await vsockPortOwner(9000))?.pid === process.pid);
 
 const size = 128 << 20;
 const fd = memfdCreate('ram', { hugePageSize: 2 << 20 });

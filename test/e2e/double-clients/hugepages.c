@@ -21,7 +21,9 @@ static void show_map(const char *what, void *at) {
 }
 
 #define CALL(call) show(#call, (long)(call))
-#define MAP(size, flags, fd, offset) show_map("mmap " #size " " #flags " " #offset, mmap(NULL, size, PROT_READ | PROT_WRITE, flags, fd, offset))
+#define MAP(size, flags, fd, offset)               \
+  show_map("mmap " #size " " #flags " " #offset, \
+           mmap(NULL, size, PROT_READ | PROT_WRITE, flags, fd, offset))
 
 int main(void) {
   int fd = memfd_create("one", MFD_HUGETLB | MFD_CLOEXEC | MFD_ALLOW_SEALING);

@@ -91,7 +91,8 @@ def connecting(_client, _argument):
         events = select.POLLIN | select.POLLOUT
         say(port, sock.connect_ex((16, port)), wait(sock, events, 30), sock.connect_ex((16, port)))
         late = wait(sock, events, 10000)
-        say(port, bool(late[0] & select.POLLOUT), bool(late[0] & select.POLLERR), sock.getsockopt(1, 4), sock.getsockopt(1, 4))
+        errors = [sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) for _ in range(2)]
+        say(port, bool(late[0] & select.POLLOUT), bool(late[0] & select.POLLERR), errors)
         if port == 7000:
             say(sock.send(b"hello"), wait(sock, select.POLLIN, 10000), sock.recv(100).decode(), sock.getpeername())
         else:

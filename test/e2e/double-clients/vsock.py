@@ -1,4 +1,4 @@
-"""What Linux's AF_VSOCK answers to a list of calls that need no peer, as JSON lines; for the kernel and the double alike."""
+"""What AF_VSOCK answers to calls that need no peer, as JSON lines; for the kernel and the double alike."""
 import ctypes
 import json
 import socket

@@ -47,5 +47,5 @@ pid_t target_process(pid_t thread); /* thread group; 0 when gone */
 int target_dup(const struct call *call, int fd); /* the same open file description here, or -1 */
 bool target_capable(pid_t thread, int capability);
 
-/* Makes the thread run its system call again with other arguments, once this one has been answered. Answers the call. */
+/* Makes the thread run its system call again with other arguments. Answers the call. */
 void call_again(const struct call *call, const uint64_t args[6]);

@@ -14,7 +14,7 @@
  *   "loopback": true,                                CIDs 1 and 3 reach sockets of the parent itself
  *   "connectDelayMs": 0,                             time the hypervisor side takes to answer a connection
  *   "unanswered": false,                             instead of a reset, nobody answers (ETIMEDOUT)
- *   "image": "full" | "header" | "none",             how much of the image is checked at start
+ *   "image": "full" | "header" | "none",             what is checked at start; full takes about 7 s a GiB
  *   "heartbeat": {"delayMs": 20, "bytes": [183], "fatal": false} | false,
  *   "console": {"delayMs": 0, "text": "...", "file": PATH, "lines": 0, "close": false},
  *   "faults": [{"call": NAME, "nth": 1, "times": 1, "errno": 0, "delayMs": 0}]
@@ -37,8 +37,8 @@ bool fault_add(const struct json *fault);
 void fault_load(void);
 
 /*
- * Looks up a scripted fault for this occurrence of the call NAME: a record's name; or, with no call, one of the device's
- * commands SLOT_ALLOC, SLOT_ADD_VCPU, SLOT_ADD_MEM, ENCLAVE_START, ENCLAVE_STOP, SLOT_FREE, which cannot be delayed.
+ * Looks up a scripted fault for this occurrence of the call NAME: a record's name; or, with no call, a command of the
+ * device: SLOT_ALLOC, SLOT_ADD_VCPU, SLOT_ADD_MEM, ENCLAVE_START, ENCLAVE_STOP, SLOT_FREE, which cannot be delayed.
  * Returns an errno to fail with, or 0; or FAULT_DELAYED: the handler must return without an answer and is run again.
  */
 enum { FAULT_DELAYED = -1 };

@@ -36,7 +36,7 @@ static void writer_ready(void *opaque, uint32_t events) {
 struct enclave *enclave_create(pid_t process, int *fd) {
   static uint64_t next_slot;
   int ends[2];
-  if (pipe2(ends, O_CLOEXEC) != 0) return NULL;
+  if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) return NULL;
   flock(ends[0], LOCK_EX); /* belongs to the target's open file description, and ends with it */
   struct enclave *enclave = calloc(1, sizeof *enclave);
   *enclave = (struct enclave){

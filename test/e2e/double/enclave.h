@@ -37,7 +37,7 @@ struct enclave {
 
 extern struct enclave *enclaves;
 
-/* A slot with its descriptor, whose target-side end is put in *fd (give it away, then close it). NULL: no descriptors. */
+/* A slot. Its descriptor is put in *fd: give it to the target, then close it. NULL: no descriptors left. */
 struct enclave *enclave_create(pid_t process, int *fd);
 struct enclave *enclave_of_file(struct file_id file);
 struct enclave *enclave_of_cid(uint32_t cid); /* a running one, or NULL */

@@ -32,7 +32,10 @@ static bool walk(const struct enclave *enclave, uint64_t from, uint64_t to,
   return true;
 }
 
-static void take_crc(void *opaque, const void *data, size_t size) { *(uint32_t *)opaque = crc32_add(*(uint32_t *)opaque, data, size); }
+static void take_crc(void *opaque, const void *data, size_t size) {
+  uint32_t *crc = opaque;
+  *crc = crc32_add(*crc, data, size);
+}
 
 static void take_sha256(void *opaque, const void *data, size_t size) { sha256_add(opaque, data, size); }
 

@@ -6,7 +6,7 @@
  *
  * The program and all that it starts run unmodified under a seccomp filter; the system calls that matter here wait for
  * the supervisor (supervisor.c), which plays the driver (driver.c), the hypervisor (hypervisor.c) and the huge pages
- * (memory.c). Exits as the program does.
+ * (memory.c). Exits as the program does. A signal does not interrupt a call that waits here; SIGKILL does.
  */
 #include <fcntl.h>
 #include <linux/vm_sockets.h>
@@ -24,7 +24,9 @@
 #include "config.h"
 #include "control.h"
 #include "driver.h"
+#include "diag.h"
 #include "enclave.h"
+#include "hugepages.h"
 #include "loop.h"
 #include "memory.h"
 #include "paths.h"
@@ -60,6 +62,7 @@ static const struct rule rules[] = {
     {SYS_mmap, on_mmap, RULE_NO_BIT, 3, MAP_ANONYMOUS, 0, 0},
     {SYS_ftruncate, on_ftruncate, RULE_ALWAYS, 0, 0, 0, 0},
     {SYS_fallocate, on_fallocate, RULE_ALWAYS, 0, 0, 0, 0},
+    {SYS_statfs, on_statfs, RULE_ALWAYS, 0, 0, 0, 0},
     {SYS_fstatfs, on_fstatfs, RULE_ALWAYS, 0, 0, 0, 0},
     {SYS_write, on_write_file, RULE_RANGE, 2, 0, LONG_WRITE, UINT32_MAX},
     {SYS_pwrite64, on_write_file, RULE_ALWAYS, 0, 0, 0, 0},
@@ -67,6 +70,7 @@ static const struct rule rules[] = {
     {SYS_sendfile, on_write_file, RULE_ALWAYS, 0, 0, 0, 0},
     {SYS_copy_file_range, on_copy_file, RULE_ALWAYS, 0, 0, 0, 0},
     {SYS_socket, on_socket, RULE_EQUAL, 0, 0, AF_VSOCK, 0},
+    {SYS_socket, on_netlink, RULE_EQUAL, 0, 0, AF_NETLINK, 0},
     {SYS_bind, on_bind, RULE_ALWAYS, 0, 0, 0, 0},
     {SYS_listen, on_listen, RULE_ALWAYS, 0, 0, 0, 0},
     {SYS_connect, on_connect, RULE_ALWAYS, 0, 0, 0, 0},
@@ -130,7 +134,7 @@ int main(int argc, char **argv) {
   record_to(fd);
   fault_load();
   cpus_load();
-  memory_load();
+  hugepages_load();
   vsock_load();
   if (control && inherited(control) >= 0) control_serve(inherited(control));
   else if (control && !control_listen(control)) return 2;

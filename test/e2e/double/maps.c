@@ -18,8 +18,9 @@ bool maps_next(FILE *maps, struct mapping *mapping) {
   unsigned major, minor;
   int path_at = 0;
   if (!fgets(text, sizeof text, maps)) return false;
-  if (sscanf(text, "%llx-%llx %4s %llx %x:%x %llu %n", &start, &end, flags, &offset, &major, &minor, &inode, &path_at) < 7)
-    return false;
+  int fields = sscanf(text, "%llx-%llx %4s %llx %x:%x %llu %n", &start, &end, flags, &offset, &major, &minor, &inode,
+                      &path_at);
+  if (fields < 7) return false;
   *mapping = (struct mapping){
       .start = start,
       .end = end,

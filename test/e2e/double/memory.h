@@ -5,13 +5,12 @@
 
 #include "call.h"
 
-void memory_load(void); /* from the configuration */
-
 void on_memfd_create(struct call *call);
 void on_mmap(struct call *call);
 void on_ftruncate(struct call *call);
 void on_fallocate(struct call *call);
 void on_fstatfs(struct call *call);
+void on_statfs(struct call *call);
 void on_write_file(struct call *call); /* args[0] is the descriptor written to */
 void on_copy_file(struct call *call);  /* args[2] is */
 

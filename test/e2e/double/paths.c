@@ -27,7 +27,9 @@ static bool at_form(const struct call *call) {
 }
 
 /* The argument after the path, whichever form the call has. */
-static uint64_t argument(const struct call *call, int after_path) { return call->args[after_path + (at_form(call) ? 1 : 0)]; }
+static uint64_t argument(const struct call *call, int after_path) {
+  return call->args[after_path + (at_form(call) ? 1 : 0)];
+}
 
 static bool absolute_path(const struct call *call, char path[PATH_MAX]) {
   return target_path(call, argument(call, 0), path, PATH_MAX) && path[0] == '/';

@@ -38,7 +38,7 @@ int vsock_connect_port(int fd, uint32_t port);                                  
 void vsock_peer_of(int fd, struct address *peer, uint32_t *to_cid);                  /* of an accepted socket */
 /* The target's descriptor becomes connected; returns our end of it, or -1. */
 int vsock_connect_hypervisor(int fd);
-/* A connection from the enclave with this CID to a port of the parent: a descriptor, or -errno (104: nobody listens). */
+/* A connection from the enclave with this CID to the parent: a descriptor, or -errno (104: nobody listens). */
 int vsock_connect_parent(uint32_t cid, uint32_t port);
 
 bool vsock_read_address(const struct call *call, struct address *address);

@@ -169,7 +169,8 @@ void on_connect(struct call *call) {
   if (socket->state == VSOCK_FAILED) socket = renew(call, socket, &fd);
   if (socket->local.port == VMADDR_PORT_ANY) {
     socket->local.port = vsock_next_port();
-    vsock_bind_client(fd, (struct address){VMADDR_CID_LOCAL, socket->local.port}, to.cid); /* as vsock_loopback has it */
+    struct address from = {VMADDR_CID_LOCAL, socket->local.port}; /* what vsock_loopback's peers see */
+    vsock_bind_client(fd, from, to.cid);
   }
   double delay = (double)json_int(config, "connectDelayMs", 0);
   if (!within_parent(to) && verdict(to, scripted) == ETIMEDOUT)

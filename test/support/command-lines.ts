@@ -1,0 +1,52 @@
+import { mkdtemp, readFile, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { exampleImage } from './eif-example.js';
+
+/** A recorded command line: what QEMU 10.2.50 answered. `PROGRAM` stands for the program's name. */
+export interface CommandLine {
+  readonly args: string[];
+  readonly status: number;
+  /** It started and was ended with SIGTERM. */
+  readonly runs: boolean;
+  readonly stdout?: string;
+  readonly stderr: string;
+  /** What the device saw. */
+  readonly calls?: string[];
+  readonly console?: boolean;
+}
+
+/** Where we answer otherwise, on purpose; the same table stands in docs/differences-from-qemu.md. */
+export interface Deviation {
+  readonly args: string[];
+  readonly status: number;
+  readonly runs?: boolean;
+  readonly stderr: string;
+  readonly reason: string;
+}
+
+const data = new URL('../../../test/cli/data/', import.meta.url);
+
+export async function recordedCommandLines(name: 'without-device' | 'with-device'): Promise<CommandLine[]> {
+  return JSON.parse(await readFile(new URL(`${name}.json`, data), 'utf8')) as CommandLine[];
+}
+
+export async function deviations(): Promise<Deviation[]> {
+  return JSON.parse(await readFile(new URL('deviations.json', data), 'utf8')) as Deviation[];
+}
+
+/** A folder with the files the recorded command lines name; recorded paths begin with /tmp/run. */
+export async function commandLineFolder(): Promise<{ dir: string; here: (text: string) => string }> {
+  const dir = await mkdtemp(join(tmpdir(), 'nitro-cli-'));
+  const kernel = Buffer.alloc(65536);
+  kernel.write('HdrS', 0x202, 'latin1');
+  kernel.writeUInt16LE(0xaa55, 0x1fe);
+  await writeFile(join(dir, 'bzImage'), kernel);
+  await writeFile(join(dir, 'initrd.img'), 'initrd text\n'.repeat(128));
+  await writeFile(join(dir, 'test.eif'), exampleImage);
+  await writeFile(join(dir, 'big.bin'), Buffer.alloc(80 * 1024 * 1024));
+  await writeFile(join(dir, 'bad.ini'), '[machine\n  type = "none"\n');
+  await writeFile(join(dir, 'cfg2.ini'), '[nonsense]\n  a = "b"\n');
+  await writeFile(join(dir, 'cfg3.ini'), '[device]\n  driver = "nonesuch"\n');
+  return { dir, here: (text) => text.replaceAll('/tmp/run', dir) };
+}
