@@ -1,4 +1,4 @@
-import type { Chardev, CharFrontend } from '../../src/chardev/chardev.js';
+import type { CharFrontend, CharPort } from '../../src/chardev/chardev.js';
 import { asError } from '../../src/system/errors.js';
 import { MonitorClient, type MonitorHost } from '../context.js';
 import { versionNumber } from '../version.js';
@@ -14,17 +14,17 @@ export function terminalText(text: string): string {
 /** The human monitor with its prompt on a character device. */
 export class ReadlineMonitor implements CharFrontend {
   readonly #host: MonitorHost;
-  readonly #chardev: Chardev;
+  readonly #port: Pick<CharPort, 'write' | 'pause' | 'resume'>;
   readonly #interpreter: HmpInterpreter;
   readonly #editor: LineEditor;
   #paused = false;
 
-  constructor(host: MonitorHost, chardev: Chardev) {
+  constructor(host: MonitorHost, port: Pick<CharPort, 'write' | 'pause' | 'resume'>) {
     this.#host = host;
-    this.#chardev = chardev;
+    this.#port = port;
     this.#interpreter = new HmpInterpreter(host, new MonitorClient());
     this.#editor = new LineEditor({
-      write: (bytes) => void chardev.write(bytes),
+      write: (bytes) => void port.write(bytes),
       submit: (line) => void this.#run(line),
       complete: (left) => completeLine(this.#interpreter.context, left),
     });
@@ -38,7 +38,7 @@ export class ReadlineMonitor implements CharFrontend {
   receive(data: Uint8Array): void {
     if (this.#editor.feed(data) || this.#paused) return;
     this.#paused = true;
-    this.#chardev.pause();
+    this.#port.pause();
   }
 
   async #run(line: string): Promise<void> {
@@ -51,12 +51,12 @@ export class ReadlineMonitor implements CharFrontend {
     if (this.#host.system.run.ending) return;
     if (this.#paused) {
       this.#paused = false;
-      this.#chardev.resume();
+      this.#port.resume();
     }
     this.#editor.prompt();
   }
 
   #write(text: string): void {
-    if (text !== '') this.#chardev.write(Buffer.from(terminalText(text), 'utf8'));
+    if (text !== '') this.#port.write(Buffer.from(terminalText(text), 'utf8'));
   }
 }
