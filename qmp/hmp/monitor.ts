@@ -14,12 +14,12 @@ export function terminalText(text: string): string {
 /** The human monitor with its prompt on a character device. */
 export class ReadlineMonitor implements CharFrontend {
   readonly #host: MonitorHost;
-  readonly #port: Pick<CharPort, 'write' | 'pause' | 'resume'>;
+  readonly #port: CharPort;
   readonly #interpreter: HmpInterpreter;
   readonly #editor: LineEditor;
   #paused = false;
 
-  constructor(host: MonitorHost, port: Pick<CharPort, 'write' | 'pause' | 'resume'>) {
+  constructor(host: MonitorHost, port: CharPort) {
     this.#host = host;
     this.#port = port;
     this.#interpreter = new HmpInterpreter(host, new MonitorClient());

@@ -19,13 +19,13 @@ const longest = { line: 1023, name: 63, value: 1023 } as const;
 /**
  * Splits a -readconfig file into sections. The grammar is as lenient as QEMU's (util/qemu-config.c): what follows a
  * section header or a closing quote is ignored, a word alone is a key with an empty value, comments and empty lines
- * start in the first column.
+ * start in the first column. A section comes out before what follows is read, so that the first fault is the one told.
  *
  * @param file its name in locations
  * @throws QemuError `no group defined`, `parse error`, with the line in the hint
  */
-export function readConfig(text: string, file: string): ConfigSection[] {
-  const sections: { group: string; values: Map<string, string>; location: Location }[] = [];
+export function* readConfig(text: string, file: string): IterableIterator<ConfigSection> {
+  let section: { group: string; values: Map<string, string>; location: Location } | undefined;
   let location: Location;
   let line = 0;
   for (const piece of pieces(text)) {
@@ -33,15 +33,11 @@ export function readConfig(text: string, file: string): ConfigSection[] {
     if (piece === '\n' || piece.startsWith('#')) continue;
     const header = readHeader(piece);
     if (header !== undefined) {
-      sections.push({
-        group: header.group,
-        values: new Map(header.id === undefined ? [] : [['id', header.id]]),
-        location,
-      });
+      if (section !== undefined) yield section;
+      section = { ...header, location };
       continue;
     }
     location = { file, line };
-    const section = sections.at(-1);
     const hint = `in line ${line} of ${file}`;
     const value = readAssignment(piece);
     if (value === undefined) throw new QemuError('parse error', { hint });
@@ -49,7 +45,7 @@ export function readConfig(text: string, file: string): ConfigSection[] {
     section.values.set(value.key, value.text);
     section.location = location;
   }
-  return sections;
+  if (section !== undefined) yield section;
 }
 
 /**
@@ -99,16 +95,16 @@ const quoted = new RegExp(`[^"]{1,${longest.name}}`, 'y');
 const bracketed = new RegExp(`[^\\]]{1,${longest.name}}`, 'y');
 const value = new RegExp(`[^"]{1,${longest.value}}`, 'y');
 
-function readHeader(piece: string): { group: string; id: string | undefined } | undefined {
+function readHeader(piece: string): { group: string; values: Map<string, string> } | undefined {
   if (!piece.startsWith('[')) return undefined;
   const scan = new Scanner(piece.slice(1));
   scan.take(space);
   const group = scan.take(word);
   scan.take(space);
   const id = scan.take(/"/y) === undefined ? undefined : scan.take(quoted);
-  if (group !== undefined && id !== undefined) return { group, id };
+  if (group !== undefined && id !== undefined) return { group, values: new Map([['id', id]]) };
   const whole = new Scanner(piece.slice(1)).take(bracketed);
-  return whole === undefined ? undefined : { group: whole, id: undefined };
+  return whole === undefined ? undefined : { group: whole, values: new Map() };
 }
 
 function readAssignment(piece: string): { key: string; text: string } | undefined {

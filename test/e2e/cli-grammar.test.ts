@@ -91,7 +91,7 @@ const grammar: Readonly<Record<string, Readonly<Record<string, () => string>>>> 
   },
   '-name': { guest: () => pick(texts), process: () => pick(texts), 'debug-threads': () => pick(switches) },
   '-msg': { timestamp: () => 'off', 'guest-name': () => pick(switches) },
-  '-overcommit': { 'mem-lock': () => 'off', 'cpu-pm': () => pick(['off', 'x', '']) },
+  '-overcommit': { 'cpu-pm': () => pick(['off', 'x', '', 'n,,']) },
   '-chardev': {
     ...{ backend: () => 'null', id: () => pick(['a', '1a', 'a-._1', '', 'é']), mux: () => pick(switches) },
     ...{ cols: () => pick(numbers), size, logappend: () => pick(switches), server: () => pick(switches) },
