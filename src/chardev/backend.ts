@@ -148,7 +148,5 @@ export const ChardevBackend = qapi.union<ChardevBackend>(
   'ChardevBackend',
   { type: qapi.enumeration('ChardevBackendKind', Object.keys(variants)) },
   'type',
-  Object.fromEntries(
-    Object.entries(variants).map(([kind, data]) => [kind, wrappers.get(data) ?? qapi.empty]),
-  ),
+  Object.fromEntries(Object.entries(variants).map(([kind, data]) => [kind, wrappers.get(data) ?? qapi.empty])),
 );

@@ -16,7 +16,10 @@ function familyOf({ ipv4, ipv6 }: InetAddress): 0 | 4 | 6 {
 }
 
 /** Host addresses and port. @throws QemuError `address resolution failed for HOST:PORT: ...` */
-export async function resolveInet(address: InetAddress, wildcard: readonly string[]): Promise<{ hosts: string[]; port: number }> {
+export async function resolveInet(
+  address: InetAddress,
+  wildcard: readonly string[],
+): Promise<{ hosts: string[]; port: number }> {
   const failed = (reason: string, cause?: Error): QemuError =>
     new QemuError(`address resolution failed for ${address.host}:${address.port}: ${reason}`, { cause });
   const family = familyOf(address);

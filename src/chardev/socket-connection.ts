@@ -1,7 +1,7 @@
 import type { CharPort } from './chardev.js';
 import type { Peer } from './endpoint.js';
 import { StreamLink } from './stream-link.js';
-import { escape, negotiation, TelnetReader } from './telnet.js';
+import { escapeData, negotiation, TelnetReader } from './telnet.js';
 
 export interface ConnectionEvents {
   received(data: Uint8Array): void;
@@ -45,7 +45,7 @@ export class SocketConnection implements CharPort {
   }
 
   write(data: Uint8Array): boolean {
-    return this.#link.write(this.#telnet === undefined ? data : escape(data));
+    return this.#link.write(this.#telnet === undefined ? data : escapeData(data));
   }
 
   pause(): void {

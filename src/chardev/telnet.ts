@@ -57,7 +57,7 @@ export class TelnetReader {
 }
 
 /** Data for a telnet peer: a byte 255 is doubled. */
-export function escape(data: Uint8Array): Uint8Array {
+export function escapeData(data: Uint8Array): Uint8Array {
   if (!data.includes(IAC)) return data;
   const escaped: number[] = [];
   for (const byte of data) escaped.push(...(byte === IAC ? [IAC, IAC] : [byte]));

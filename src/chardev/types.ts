@@ -24,7 +24,8 @@ export function defineChardevTypes({ types }: System): void {
       addr: prop.of<JsonObject>('SocketAddress', qapi.any)<SocketLike>({ get: (chardev) => chardev.address }),
     },
   });
-  for (const kind of ['file', 'pipe', 'serial', 'stdio']) types.define({ name: `chardev-${kind}`, parent: 'chardev-fd' });
+  for (const kind of ['file', 'pipe', 'serial', 'stdio'])
+    types.define({ name: `chardev-${kind}`, parent: 'chardev-fd' });
   for (const kind of ['hub', 'mux', 'null', 'pty', 'ringbuf', 'udp', 'vc']) {
     types.define({ name: `chardev-${kind}`, parent: 'chardev' });
   }
