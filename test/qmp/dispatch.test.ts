@@ -88,26 +88,26 @@ const json = fc.letrec<{ value: JsonValue }>((tie) => ({
 })).value;
 
 /** Values that fit a type, now and then one that does not. */
-function valueOf(type: QapiType): fc.Arbitrary<JsonValue> {
+function fittingValue(type: QapiType): fc.Arbitrary<JsonValue> {
   const fitting = ((): fc.Arbitrary<JsonValue> => {
     switch (type.meta) {
       case 'enum':
         return type.values.length === 0 ? json : fc.constantFrom(...type.values);
       case 'array':
-        return fc.array(valueOf(type.element), { maxLength: 3 });
+        return fc.array(fittingValue(type.element), { maxLength: 3 });
       case 'alternate':
-        return fc.oneof(...type.types.map(valueOf));
+        return fc.oneof(...type.types.map(fittingValue));
       case 'object': {
         const members = Object.entries(type.members).map(([name, member]): [string, fc.Arbitrary<JsonValue>] => [
           name,
-          valueOf(member.type),
+          fittingValue(member.type),
         ]);
         const required = Object.keys(type.members).filter((name) => type.members[name]?.optional === false);
         const common = fc.record(Object.fromEntries(members), { requiredKeys: required }) as fc.Arbitrary<JsonObject>;
         const variants = Object.values(type.variants ?? {});
         if (variants.length === 0) return common;
         return fc
-          .tuple(common, fc.oneof(...variants.map(valueOf)))
+          .tuple(common, fc.oneof(...variants.map(fittingValue)))
           .map(([own, more]) => ({ ...own, ...(more as JsonObject) }));
       }
       case 'builtin':
@@ -143,7 +143,7 @@ random('a command answers or fails with a QemuError, whatever it is given', asyn
     if (excluded.has(name)) continue;
     await fc.assert(
       fc.asyncProperty(
-        fc.oneof({ weight: 4, arbitrary: valueOf(args) }, { weight: 1, arbitrary: json }),
+        fc.oneof({ weight: 4, arbitrary: fittingValue(args) }, { weight: 1, arbitrary: json }),
         async (value) => {
           if (typeof value !== 'object' || value === null || Array.isArray(value)) return;
           try {

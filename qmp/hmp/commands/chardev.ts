@@ -1,7 +1,9 @@
-import { parseChardevOptions } from '../../../src/chardev/options.js';
-import { addMonitorChardev, changeMonitorChardev } from '../../chardevs.js';
+import { chardevChange } from '../../../src/chardev/commands.js';
+import { chardevFromOptions, parseBackend } from '../../../src/chardev/options.js';
+import { namedDescriptors } from '../../context.js';
 import { int, rest, string } from '../args.js';
 import { defineHmp, type HmpContext } from '../command.js';
+import { readOptionText } from '../option-text.js';
 
 function ids({ system }: HmpContext, index: number): string[] {
   return index === 0 ? [...system.tree.chardevs.children()].map(({ name }) => name) : [];
@@ -14,8 +16,8 @@ export const chardevCommands = [
     help: 'make a character device',
     parameters: [rest('args')],
     run: async (ctx, { args }) => {
-      const { id, backend } = parseChardevOptions(args);
-      await addMonitorChardev(ctx, id, backend);
+      const { id, ...options } = readOptionText('chardev', args);
+      await chardevFromOptions(ctx.system, id, options, namedDescriptors(ctx));
       return undefined;
     },
   }),
@@ -25,8 +27,8 @@ export const chardevCommands = [
     help: 'put another character device in the place of one',
     parameters: [string('id'), rest('args')],
     run: async (ctx, { id, args }) => {
-      const { backend } = parseChardevOptions(args, id);
-      await changeMonitorChardev(ctx, id, backend);
+      const backend = { ...parseBackend(id, readOptionText('chardev', args)) };
+      await chardevChange(ctx.system, id, backend, namedDescriptors(ctx));
       return undefined;
     },
     complete: ids,
@@ -77,7 +79,8 @@ export const chardevInfo = [
 
 /** Backslashes and control characters but newline and tab as a terminal can show them. */
 function visible(text: string): string {
-  const escape = (character: string): string => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0').toUpperCase()}`;
+  const escaped = (character: string): string =>
+    `\\u${character.charCodeAt(0).toString(16).padStart(4, '0').toUpperCase()}`;
   // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what this is about
-  return text.replaceAll('\\', '\\\\').replaceAll(/[\x00-\x08\x0b-\x1f\x7f]/g, escape);
+  return text.replaceAll('\\', '\\\\').replaceAll(/[\x00-\x08\x0b-\x1f\x7f]/g, escaped);
 }
