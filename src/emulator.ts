@@ -1,7 +1,7 @@
 import { closeSync, openSync } from 'node:fs';
-import { MonitorSet } from '../qmp/monitors.js';
+import type { Chardev } from './chardev/chardev.js';
 import { defaultPortTexts } from './cli/collect.js';
-import type { StartConfig } from './cli/config.js';
+import type { CharOption, StartConfig } from './cli/config.js';
 import { openChardevOption, openCharOption } from './cli/start-chardevs.js';
 import { configureMachine, createMachine, Reported, startAccelerator } from './cli/start-machine.js';
 import { addDevice } from './qdev/device-add.js';
@@ -12,24 +12,31 @@ import { systemReason } from './system/process.js';
 import type { Location } from './system/report.js';
 import type { System } from './system/system.js';
 
+/** Monitors on character devices. */
+export interface Monitors {
+  addControl(chardev: Chardev, options: { pretty: boolean; readOnly: boolean }): void;
+  addReadline(chardev: Chardev): Promise<void>;
+}
+
 /** The machine's phases from options to running, in QEMU's order (system/vl.c, qemu_init). */
 export class Emulator {
   readonly #system: System;
   readonly #config: StartConfig;
-  readonly #monitors: MonitorSet;
+  readonly #monitors: Monitors;
   readonly #objects: UserObjects;
   #exitPreconfig: Promise<void> | undefined;
 
-  constructor(system: System, config: StartConfig, objects: UserObjects) {
+  /** @param monitors makes the door to the monitors, whose host this is */
+  constructor(
+    system: System,
+    config: StartConfig,
+    objects: UserObjects,
+    monitors: (exitPreconfig: () => Promise<void>) => Monitors,
+  ) {
     this.#system = system;
     this.#config = config;
-    this.#monitors = new MonitorSet({
-      system,
-      objects,
-      exitPreconfig: () => this.exitPreconfig(),
-      commandLineOptions: async () => (await import('./cli/describe-groups.js')).describeGroups(),
-    });
     this.#objects = objects;
+    this.#monitors = monitors(() => this.exitPreconfig());
   }
 
   /** Reports an error at its option and passes on that it has been said. */
@@ -67,11 +74,12 @@ export class Emulator {
     await startAccelerator(system, machine, config.accels);
     await create(true);
     await this.#startMonitors();
-    await this.#startSerials();
+    await this.#startPorts();
     if (config.cpu !== undefined) {
       const text = config.cpu;
       system.settings.cpu = await this.#at(undefined, () => parseCpuModel(system.settings.arch, text));
     }
+    await openMuxes(system);
     if (!config.preconfig) await this.exitPreconfig();
   }
 
@@ -93,7 +101,8 @@ export class Emulator {
     config.serials.push(...ports.serials);
     config.parallels.push(...ports.parallels);
     if (ports.monitor !== undefined) {
-      config.monitors.push({ ...ports.monitor, mode: 'readline', pretty: false, readOnly: false });
+      const asked = readCharText(ports.monitor);
+      config.monitors.push({ location: undefined, mode: 'readline', pretty: false, readOnly: false, asked });
     }
   }
 
@@ -113,25 +122,28 @@ export class Emulator {
   async #startMonitors(): Promise<void> {
     for (const [index, option] of this.#config.monitors.entries()) {
       await this.#at(option.location, async () => {
-        const { text } = option;
+        const { asked, chardev: id = '' } = option;
         const chardev =
-          text === undefined
-            ? namedChardev(this.#system, option.chardev ?? '')
-            : await openCharOption(this.#system, `compat_monitor${index}`, text);
-        if (chardev === undefined) return;
+          asked === undefined
+            ? findChardev(this.#system, id)
+            : await openCharText(this.#system, `compat_monitor${index}`, asked);
+        if (chardev === undefined) throw new QemuError(`chardev "${id}" not found`);
         if (option.mode === 'control') this.#monitors.addControl(chardev, option);
         else await this.#monitors.addReadline(chardev);
       });
     }
   }
 
-  async #startSerials(): Promise<void> {
-    for (const [index, { text, location }] of this.#config.serials.entries()) {
-      this.#system.serials.push(await this.#at(location, () => openCharOption(this.#system, `serial${index}`, text)));
-    }
-    for (const [index, { text, location }] of this.#config.parallels.entries()) {
-      await this.#at(location, () => openCharOption(this.#system, `parallel${index}`, text));
-    }
+  async #startPorts(): Promise<void> {
+    const { serials, parallels } = this.#config;
+    const open = (kind: 'serial' | 'parallel', options: readonly CharOption[]) =>
+      options.map((option, index) =>
+        this.#at(option.location, () =>
+          openPort(this.#system, kind, index, option, (chardev) => this.#monitors.addReadline(chardev)),
+        ),
+      );
+    this.#system.serials.push(...(await Promise.all(open('serial', serials))));
+    await Promise.all(open('parallel', parallels));
   }
 
   /** Builds the machine and, without -S, launches it. A second call is an error. */
@@ -171,10 +183,4 @@ export class Emulator {
     }
     if (!this.#config.paused) await this.#at(undefined, () => system.run.resume());
   }
-}
-
-function namedChardev(system: System, id: string) {
-  const found = system.tree.chardevs.component(id);
-  if (found === undefined) throw new QemuError(`chardev "${id}" not found`);
-  return found as never;
 }

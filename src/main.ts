@@ -1,5 +1,6 @@
 import { createWriteStream, openSync, readFileSync, writeSync } from 'node:fs';
 import { JsonReader, JsonSyntaxError } from '../qmp/json/reader.js';
+import { MonitorSet } from '../qmp/monitors.js';
 import { readCommandLine } from './cli/command-line.js';
 import { emptyConfig, type HelpRequest, type StartConfig } from './cli/config.js';
 import { LocatedError } from './cli/located-error.js';
@@ -64,7 +65,11 @@ async function run(arch: TargetArch, options: ReporterOptions, report: Reporter)
   if ('help' in command) return help(system, objects, command.help);
   takeControl(system, config, report);
   try {
-    const started = new Emulator(system, config, objects).start().then(() => {
+    const emulator = new Emulator(system, config, objects, (exitPreconfig) => {
+      const commandLineOptions = async () => (await import('./cli/describe-groups.js')).describeGroups();
+      return new MonitorSet({ system, objects, exitPreconfig, commandLineOptions });
+    });
+    const started = emulator.start().then(() => {
       if (config.daemonize) daemonReady();
     });
     // A signal or quit may come first; what start-up was waiting for then no longer matters.

@@ -8,6 +8,7 @@ import { type KeyvalObject, mergeKeyval, parseKeyval, readKeyval } from './keyva
 import { locate } from './located-error.js';
 import type { Opts, OptsGroup } from './opts.js';
 import { applySection, readConfig } from './readconfig.js';
+import { type CharText, readCharText } from './start-chardevs.js';
 import type { WalkedOption } from './walk.js';
 
 /** Ends the reading of options: the program prints a text, or an answer that needs types, and ends. */
@@ -332,7 +333,20 @@ export class OptionCollector {
 
   #monitor(text: string, location: Location, mode: 'readline' | 'control', pretty: boolean): void {
     this.#noMonitor = false;
-    this.config.monitors.push({ location, mode, pretty, text, readOnly: false });
+    const asked = this.#charText({ text, location });
+    if (asked === undefined) throw new QemuError(`parse error: ${text}`);
+    this.config.monitors.push({ location, mode, pretty, readOnly: false, asked });
+  }
+
+  /** QEMU reads the texts of monitors with the options, and reports what is wrong with them before it gives up. */
+  #charText(option: CharOption): CharText | undefined {
+    try {
+      return readCharText(option);
+    } catch (error) {
+      if (!(error instanceof QemuError)) throw error;
+      this.#report.error(error, option.location);
+      return undefined;
+    }
   }
 
   #action(value: string, location: Location): void {

@@ -2,6 +2,7 @@ import type { GlobalProperty } from '../qdev/globals.js';
 import type { JsonObject } from '../system/json.js';
 import type { Location } from '../system/report.js';
 import type { Actions } from '../system/run-control.js';
+import type { CharText } from './start-chardevs.js';
 
 /** Options of one occurrence: text values, or JSON values when they were given as JSON. */
 export interface OptionSet {
@@ -16,13 +17,14 @@ export interface CharOption {
   readonly text: string;
 }
 
-/** A monitor: on a chardev of its own (`text`) or one named by -mon. */
+/** A monitor: on a chardev of its own or one named by -mon. */
 export interface MonitorOption {
   readonly location: Location;
   readonly mode: 'readline' | 'control';
   readonly pretty: boolean;
   readonly readOnly: boolean;
-  readonly text?: string;
+  /** Of a legacy text; undefined where -mon names the chardev. */
+  readonly asked?: CharText | undefined;
   readonly chardev?: string;
   readonly id?: string;
 }
