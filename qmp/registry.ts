@@ -91,6 +91,11 @@ const areas: readonly Area[] = [
     names: `x-query-numa x-query-ramblock x-query-usb x-query-jit x-query-roms x-query-irq x-query-interrupt-controllers
       x-accel-stats`,
   },
+  {
+    load: () => import('./commands/chardev.js'),
+    names: `query-chardev query-chardev-backends chardev-add chardev-change chardev-remove chardev-send-break
+      ringbuf-write ringbuf-read query-yank yank`,
+  },
   { load: () => import('./commands/human-monitor.js'), names: 'human-monitor-command' },
 ];
 

@@ -1,0 +1,163 @@
+import fc from 'fast-check';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { MonitorClient } from '../../qmp/context.js';
+import { Dispatcher, isReadOnlyCommand } from '../../qmp/dispatch.js';
+import { allCommands, commandNames } from '../../qmp/registry.js';
+import type { QapiType } from '../../src/qom/qapi.js';
+import { QemuError } from '../../src/system/errors.js';
+import type { JsonObject, JsonValue } from '../../src/system/json.js';
+import { deadline } from '../support/deadline.js';
+import { createTestMonitor } from '../support/monitor.js';
+
+const dispatch = suite('dispatch');
+
+async function failure(work: () => JsonValue | Promise<JsonValue>): Promise<QemuError> {
+  try {
+    await work();
+  } catch (error) {
+    if (error instanceof QemuError) return error;
+    throw error;
+  }
+  throw new Error('the command succeeded');
+}
+
+dispatch('a command whose code is here answers without a promise', async () => {
+  const { host } = await createTestMonitor();
+  const dispatcher = new Dispatcher(host, new MonitorClient());
+  assert.instance(dispatcher.dispatch('qom-get', { path: '/machine', property: 'type' }), Promise);
+  await dispatcher.dispatch('qom-get', { path: '/machine', property: 'type' });
+  assert.is(dispatcher.dispatch('qom-get', { path: '/machine', property: 'type' }), 'none-machine');
+});
+
+dispatch('an unknown command is of class CommandNotFound', async () => {
+  const { host } = await createTestMonitor();
+  const error = await failure(() => new Dispatcher(host, new MonitorClient()).dispatch('nonesuch', {}));
+  assert.is(error.errorClass, 'CommandNotFound');
+  assert.is(error.message, 'The command nonesuch has not been found');
+});
+
+dispatch('tells which commands may run out of band', async () => {
+  const { host } = await createTestMonitor();
+  const dispatcher = new Dispatcher(host, new MonitorClient());
+  assert.is(dispatcher.isOobAllowed('migrate-pause'), true);
+  assert.is(dispatcher.isOobAllowed('query-status'), false);
+  assert.is(dispatcher.isOobAllowed('nonesuch'), undefined);
+});
+
+dispatch('a read-only client may ask and nothing else', async () => {
+  const { host, system } = await createTestMonitor();
+  const dispatcher = new Dispatcher(host, new MonitorClient({ readOnly: true }));
+  assert.equal(await dispatcher.dispatch('query-status', {}), { status: 'running', running: true });
+  assert.is(await dispatcher.dispatch('qom-get', { path: '/machine', property: 'type' }), 'none-machine');
+  for (const name of commandNames()) {
+    if (isReadOnlyCommand(name)) continue;
+    const error = await failure(() => dispatcher.dispatch(name, {}));
+    assert.is(error.message, `The command '${name}' is not permitted on a read-only monitor`);
+  }
+  assert.is(system.run.state, 'running');
+});
+
+dispatch('before the machine is built only some commands run', async () => {
+  const { host } = await createTestMonitor({ preconfig: true });
+  const dispatcher = new Dispatcher(host, new MonitorClient());
+  const commands = await allCommands();
+  for (const { name, allowPreconfig } of commands) {
+    if (allowPreconfig) continue;
+    const error = await failure(() => dispatcher.dispatch(name, {}));
+    const sentence = `The command '${name}' is permitted only after machine initialization has completed`;
+    assert.is(error.message, sentence);
+  }
+  assert.equal(await dispatcher.dispatch('query-status', {}), { status: 'prelaunch', running: false });
+});
+
+dispatch.run();
+
+const random = suite('dispatch: random arguments');
+
+const json = fc.letrec<{ value: JsonValue }>((tie) => ({
+  value: fc.oneof(
+    { depthSize: 'small' },
+    fc.constantFrom<JsonValue>(null, true, '', '/machine', 'type', 0, 1, -1, 2n ** 63n, 2n ** 64n - 1n),
+    fc.string({ maxLength: 20 }),
+    fc.integer(),
+    fc.double(),
+    fc.array(tie('value'), { maxLength: 4 }),
+    fc.dictionary(fc.string({ maxLength: 8 }), tie('value'), { maxKeys: 4 }),
+  ),
+})).value;
+
+/** Values that fit a type, now and then one that does not. */
+function fittingValue(type: QapiType): fc.Arbitrary<JsonValue> {
+  const fitting = ((): fc.Arbitrary<JsonValue> => {
+    switch (type.meta) {
+      case 'enum':
+        return type.values.length === 0 ? json : fc.constantFrom(...type.values);
+      case 'array':
+        return fc.array(fittingValue(type.element), { maxLength: 3 });
+      case 'alternate':
+        return fc.oneof(...type.types.map(fittingValue));
+      case 'object': {
+        const members = Object.entries(type.members).map(([name, member]): [string, fc.Arbitrary<JsonValue>] => [
+          name,
+          fittingValue(member.type),
+        ]);
+        const required = Object.keys(type.members).filter((name) => type.members[name]?.optional === false);
+        const common = fc.record(Object.fromEntries(members), { requiredKeys: required }) as fc.Arbitrary<JsonObject>;
+        const variants = Object.values(type.variants ?? {});
+        if (variants.length === 0) return common;
+        return fc
+          .tuple(common, fc.oneof(...variants.map(fittingValue)))
+          .map(([own, more]) => ({ ...own, ...(more as JsonObject) }));
+      }
+      case 'builtin':
+        return builtinValue(type.name);
+    }
+  })();
+  return fc.oneof({ weight: 20, arbitrary: fitting }, { weight: 1, arbitrary: json });
+}
+
+function builtinValue(name: string): fc.Arbitrary<JsonValue> {
+  if (name === 'str')
+    return fc.oneof(fc.constantFrom('/machine', 'type', '/objects', 'a', ''), fc.string({ maxLength: 12 }));
+  if (name === 'bool') return fc.boolean();
+  if (name === 'null') return fc.constant(null);
+  return name === 'any' ? json : fc.integer({ min: -2, max: 300 });
+}
+
+/** These end the machine, write files of any name or make objects that stay. */
+const excluded = new Set([
+  'quit',
+  'system_reset',
+  'pmemsave',
+  'memsave',
+  'object-add',
+  'chardev-add',
+  'chardev-change',
+]);
+
+random('a command answers or fails with a QemuError, whatever it is given', async () => {
+  const { host } = await createTestMonitor();
+  const dispatcher = new Dispatcher(host, new MonitorClient());
+  for (const { name, args } of await allCommands()) {
+    if (excluded.has(name)) continue;
+    await fc.assert(
+      fc.asyncProperty(
+        fc.oneof({ weight: 4, arbitrary: fittingValue(args) }, { weight: 1, arbitrary: json }),
+        async (value) => {
+          if (typeof value !== 'object' || value === null || Array.isArray(value)) return;
+          try {
+            const result = await deadline(name, Promise.resolve(dispatcher.dispatch(name, value as JsonObject)));
+            assert.is.not(result, undefined);
+          } catch (error) {
+            if (!(error instanceof QemuError)) throw error;
+            assert.is.not(error.message, '');
+          }
+        },
+      ),
+      { numRuns: 40 },
+    );
+  }
+});
+
+random.run();
