@@ -90,6 +90,7 @@ test('an EC2 parent with a pool of two cores is read', () => {
     'sys/module/nitro_enclaves/parameters/ne_cpus': '1,5\n',
     [`${huge}/hugepages-2048kB/nr_hugepages`]: '512\n',
     [`${huge}/hugepages-2048kB/free_hugepages`]: '500\n',
+    [`${huge}/hugepages-2048kB/resv_hugepages`]: '30\n',
     [`${huge}/hugepages-1048576kB/nr_hugepages`]: '2\n',
     [`${huge}/hugepages-1048576kB/free_hugepages`]: '1\n',
     [`${node}/online`]: '0-1\n',
@@ -102,11 +103,11 @@ test('an EC2 parent with a pool of two cores is read', () => {
     assert.ok(facts.nitroModuleLoaded());
     assert.equal(facts.nitroCpuPool(), [1, 5]);
     assert.equal(facts.hugePages(), [
-      { size: 2 ** 21, total: 512, free: 500 },
-      { size: 2 ** 30, total: 2, free: 1 },
+      { size: 2 ** 21, total: 512, free: 500, reserved: 30 },
+      { size: 2 ** 30, total: 2, free: 1, reserved: 0 },
     ]);
     assert.equal(facts.numaNodes(), [0, 1]);
-    assert.equal(facts.hugePages(1), [{ size: 2 ** 21, total: 256, free: 255 }]);
+    assert.equal(facts.hugePages(1), [{ size: 2 ** 21, total: 256, free: 255, reserved: 0 }]);
     assert.equal(facts.hugePages(7), []);
     assert.is(facts.numaNodeOfCpu(2), 1);
     assert.is(facts.numaNodeOfCpu(1), undefined);
@@ -141,7 +142,7 @@ test('files with unexpected contents are no facts', () => {
   withHost(files, (facts) => {
     assert.is(facts.onlineCpus(), undefined);
     assert.is(facts.threadsPerCore(), 1);
-    assert.equal(facts.hugePages(), [{ size: 2 ** 21, total: 0, free: 0 }]);
+    assert.equal(facts.hugePages(), [{ size: 2 ** 21, total: 0, free: 0, reserved: 0 }]);
   });
 });
 
@@ -169,7 +170,7 @@ test('the facts of this host agree with what node knows', () => {
   const sizes = readdirSync('/sys/kernel/mm/hugepages').length;
   assert.is(facts.hugePages().length, sizes);
   const total = /^HugePages_Total:\s+(\d+)$/m.exec(readFileSync('/proc/meminfo', 'utf8'))?.[1];
-  assert.is(facts.hugePages().find((pages) => pages.size === 2 ** 21)?.total, Number(total));
+  assert.is(facts.hugePages().find((pages) => pages.size === facts.defaultHugePageSize())?.total, Number(total));
 });
 
 test.run();
