@@ -173,8 +173,9 @@ export class Emulator {
       });
     }
     for (const id of this.#config.netdevs) system.report.warn(`netdev ${id} has no peer`);
-    for (const text of system.globals.unused((driver) => system.types.get(driver) !== undefined)) {
-      system.report.warn(text);
+    if (system.globals.hasUnused) {
+      await system.needTypes();
+      for (const text of system.globals.unused(system.types)) system.report.warn(text);
     }
     system.run.attach(machine.runTarget());
     system.phase = 'ready';
