@@ -28,7 +28,7 @@ function runTimes(kinds: string[][], rounds: number): number[] {
   return times.map(median);
 }
 
-test('a process that does one ioctl takes at most 1.4 times node -e 0', () => {
+test('a process that does one ioctl takes at most 1.7 times node -e 0', () => {
   const ioctl = `import(${JSON.stringify(fdModule)}).then(({ eventfd, ioctl }) => ioctl(eventfd(), 0x5421, Buffer.alloc(4)))`;
   const [floor = 0, ours = 0] = runTimes(
     [
@@ -40,7 +40,7 @@ test('a process that does one ioctl takes at most 1.4 times node -e 0', () => {
   console.log(
     `first ioctl: ${ours.toFixed(1)} ms, node -e 0: ${floor.toFixed(1)} ms, ratio ${(ours / floor).toFixed(2)}`,
   );
-  assert.ok(ours / floor < 1.4);
+  assert.ok(ours / floor < 1.7);
 });
 
 type Wrap = (fd: number) => Duplex;
