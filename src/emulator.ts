@@ -69,6 +69,7 @@ export class Emulator {
       }
     };
     await create(false);
+    await this.#takeDescriptors();
     for (const option of config.chardevs) await this.#at(option.location, () => openChardevOption(system, option));
     await Promise.all(this.#checkImages());
     await this.#at(undefined, () => configureMachine(machine, properties));
@@ -82,6 +83,11 @@ export class Emulator {
       system.settings.cpu = await this.#at(undefined, () => parseCpuModel(system.settings.arch, text));
     }
     await openMuxes(system);
+    const { runAs } = config;
+    if (runAs !== undefined) {
+      const { runAs: change } = await import('./system/run-as.js');
+      await this.#at(undefined, () => change(runAs));
+    }
     if (!config.preconfig) await this.exitPreconfig();
   }
 
@@ -105,6 +111,25 @@ export class Emulator {
     if (ports.monitor !== undefined) {
       const asked = readCharText(ports.monitor);
       config.monitors.push({ location: undefined, mode: 'readline', pretty: false, readOnly: false, asked });
+    }
+  }
+
+  /** -add-fd: descriptors that this process was started with. */
+  async #takeDescriptors(): Promise<void> {
+    for (const { fd, set, opaque, location } of this.#config.fds) {
+      await this.#at(location, async () => {
+        const [{ duplicate }, { fdSetsOf }] = await Promise.all([
+          import('./host/fd.js'),
+          import('./system/fd-sets.js'),
+        ]);
+        let own: number;
+        try {
+          own = duplicate(fd);
+        } catch (error) {
+          throw new QemuError('fd is not valid or already in use', { cause: error });
+        }
+        fdSetsOf(this.#system).add(own, set, opaque);
+      });
     }
   }
 

@@ -1,6 +1,7 @@
 import { QemuError } from '../system/errors.js';
 import type { JsonObject } from '../system/json.js';
 import type { Location, Reporter } from '../system/report.js';
+import { parseRunAs } from '../system/run-as.js';
 import type { Actions } from '../system/run-control.js';
 import { type CharOption, emptyConfig, type HelpRequest, type OptionSet, type StartConfig } from './config.js';
 import { OptionGroups } from './groups.js';
@@ -255,12 +256,12 @@ export class OptionCollector {
     },
     'add-fd': (value, location) => {
       const opts = this.#parse('add-fd', value, location);
-      this.config.fds.push({
-        location,
-        fd: Number(opts.number('fd', -1n)),
-        set: Number(opts.number('set', -1n)),
-        opaque: opts.get('opaque'),
-      });
+      const fd = Number(opts.number('fd', -1n));
+      const set = Number(opts.number('set', -1n));
+      if (opts.get('fd') === undefined) throw new QemuError('fd option is required and must be non-negative');
+      if (fd <= 2) throw new QemuError('fd cannot be a standard I/O stream');
+      if (opts.get('set') === undefined) throw new QemuError('set option is required and must be non-negative');
+      this.config.fds.push({ location, fd, set, opaque: opts.get('opaque') });
     },
     icount: (value, location) => {
       const shift = this.#parse('icount', value, location).get('shift') ?? 'auto';
@@ -270,7 +271,7 @@ export class OptionCollector {
     overcommit: (value, location) => void this.#parse('overcommit', value, location),
     'run-with': (value, location) => {
       const user = this.#parse('run-with', value, location).get('user');
-      if (user !== undefined) this.config.runAs = { user, location };
+      if (user !== undefined) this.config.runAs = parseRunAs(user);
     },
   };
 
