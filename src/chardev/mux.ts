@@ -189,7 +189,8 @@ export class MuxChardev extends Chardev {
         return;
       case 'next': {
         const { length } = this.#ports;
-        const next = this.#ports[(this.#ports.indexOf(this.#focus) + 1) % length];
+        const at = this.#focus === undefined ? -1 : this.#ports.indexOf(this.#focus);
+        const next = this.#ports[(at + 1) % length];
         if (next !== undefined) this.#setFocus(next);
         return;
       }
