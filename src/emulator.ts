@@ -1,8 +1,9 @@
 import { closeSync, openSync } from 'node:fs';
 import type { Chardev } from './chardev/chardev.js';
+import { findChardev, openMuxes } from './chardev/create.js';
 import { defaultPortTexts } from './cli/collect.js';
 import type { CharOption, StartConfig } from './cli/config.js';
-import { openChardevOption, openCharOption } from './cli/start-chardevs.js';
+import { openChardevOption, openCharText, openPort, readCharText } from './cli/start-chardevs.js';
 import { configureMachine, createMachine, Reported, startAccelerator } from './cli/start-machine.js';
 import { addDevice } from './qdev/device-add.js';
 import { type CheckedOptions, type UserObjects, userCreatableData } from './qom/user-creatable.js';
@@ -62,11 +63,13 @@ export class Emulator {
     const machine = await this.#at(undefined, () => createMachine(system, typeof type === 'string' ? type : undefined));
     const objects = await this.#checkObjects();
     const create = async (late: boolean): Promise<void> => {
-      for (const { location, checked, late: isLate } of objects) {
-        if (late === isLate) await this.#at(location, () => this.#objects.create(checked));
+      for (const { checked, late: isLate } of objects) {
+        // QEMU names the option for what is wrong with its text only.
+        if (late === isLate) await this.#at(undefined, () => this.#objects.create(checked));
       }
     };
     await create(false);
+    await this.#takeDescriptors();
     for (const option of config.chardevs) await this.#at(option.location, () => openChardevOption(system, option));
     await Promise.all(this.#checkImages());
     await this.#at(undefined, () => configureMachine(machine, properties));
@@ -80,15 +83,20 @@ export class Emulator {
       system.settings.cpu = await this.#at(undefined, () => parseCpuModel(system.settings.arch, text));
     }
     await openMuxes(system);
+    const { runAs } = config;
+    if (runAs !== undefined) {
+      const { runAs: change } = await import('./system/run-as.js');
+      await this.#at(undefined, () => change(runAs));
+    }
     if (!config.preconfig) await this.exitPreconfig();
   }
 
   /** The objects of -object, all checked before the first is made. */
-  async #checkObjects(): Promise<{ late: boolean; location: Location; checked: CheckedOptions }[]> {
+  async #checkObjects(): Promise<{ late: boolean; checked: CheckedOptions }[]> {
     const result = [];
     for (const { location, options, mode } of this.#config.objects) {
       const checked = await this.#at(location, () => this.#objects.check(options, mode));
-      result.push({ late: userCreatableData(checked.type).createdLate === true, location, checked });
+      result.push({ late: userCreatableData(checked.type).createdLate === true, checked });
     }
     return result;
   }
@@ -103,6 +111,25 @@ export class Emulator {
     if (ports.monitor !== undefined) {
       const asked = readCharText(ports.monitor);
       config.monitors.push({ location: undefined, mode: 'readline', pretty: false, readOnly: false, asked });
+    }
+  }
+
+  /** -add-fd: descriptors that this process was started with. */
+  async #takeDescriptors(): Promise<void> {
+    for (const { fd, set, opaque, location } of this.#config.fds) {
+      await this.#at(location, async () => {
+        const [{ duplicate }, { fdSetsOf }] = await Promise.all([
+          import('./host/fd.js'),
+          import('./system/fd-sets.js'),
+        ]);
+        let own: number;
+        try {
+          own = duplicate(fd);
+        } catch (error) {
+          throw new QemuError('fd is not valid or already in use', { cause: error });
+        }
+        fdSetsOf(this.#system).add(own, set, opaque);
+      });
     }
   }
 
@@ -171,8 +198,9 @@ export class Emulator {
       });
     }
     for (const id of this.#config.netdevs) system.report.warn(`netdev ${id} has no peer`);
-    for (const text of system.globals.unused((driver) => system.types.get(driver) !== undefined)) {
-      system.report.warn(text);
+    if (system.globals.hasUnused) {
+      await system.needTypes();
+      for (const text of system.globals.unused(system.types)) system.report.warn(text);
     }
     system.run.attach(machine.runTarget());
     system.phase = 'ready';

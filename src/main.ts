@@ -64,6 +64,8 @@ async function run(arch: TargetArch, options: ReporterOptions, report: Reporter)
   offerTypes(system);
   if ('help' in command) return help(system, objects, command.help);
   takeControl(system, config, report);
+  // A machine that waits for nothing but its end must not end for that.
+  const alive = setInterval(() => {}, 2 ** 30);
   try {
     const emulator = new Emulator(system, config, objects, (exitPreconfig) => {
       const commandLineOptions = async () => (await import('./cli/describe-groups.js')).describeGroups();
@@ -77,7 +79,8 @@ async function run(arch: TargetArch, options: ReporterOptions, report: Reporter)
     await Promise.race([started, system.run.finished]);
     return await system.run.finished;
   } finally {
-    setTimeout(() => exitProcess(1), EXIT_LIMIT_MS).unref();
+    clearInterval(alive);
+    setTimeout(() => exitProcess(1), EXIT_LIMIT_MS);
     await system.dispose();
   }
 }

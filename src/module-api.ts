@@ -8,6 +8,7 @@ import type { System } from './system/system.js';
 export function offerTypes(system: System): void {
   system.offerTypes('chardev', async () => (await import('./chardev/types.js')).defineChardevTypes(system));
   system.offerTypes('cpu', async () => (await import('./system/cpu.js')).defineCpuTypes(system));
+  system.offerTypes('chardev', async () => (await import('./chardev/types.js')).defineChardevTypes(system));
   system.offerTypes('hw/nitro', async () => {
     const nitro = await import('./hw/nitro/api.js');
     nitro.defineVsockBusTypes(system);

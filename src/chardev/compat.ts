@@ -64,21 +64,23 @@ const byPrefix: readonly (readonly [string, (rest: string, text: string) => stri
 
 /**
  * The legacy text of -serial, -parallel, -monitor and -qmp as option text of the group `chardev`; `chardev:ID` and `none`
- * are the caller's. `mon:` asks for `mux=on`: the caller puts a monitor on it, too.
+ * are the caller's. `mon:` asks for `mux=on`.
  *
- * @param permitMonitor whether `mon:` is possible here
  * @returns undefined for a text that QEMU refuses without a sentence of its own
  * @throws QemuError `'TEXT' is not a valid char driver`
  */
-export function compatOptionText(text: string, permitMonitor = false): string | undefined {
+export function compatOptionText(text: string): string | undefined {
   if (text.startsWith('mon:')) {
-    if (!permitMonitor) throw new QemuError("mon: isn't supported in this context");
     const inner = text.slice('mon:'.length);
-    const options = compatOptionText(inner);
+    const options = plainOptionText(inner);
     // Ctrl-C is for the guest.
     const signal = inner === 'stdio' ? ',signal=off' : '';
     return options === undefined ? undefined : `${options},mux=on${signal}`;
   }
+  return plainOptionText(text);
+}
+
+function plainOptionText(text: string): string | undefined {
   if (bare.includes(text)) return `backend=${text}`;
   if (text === 'con:') return 'backend=console';
   for (const [prefix, convert] of byPrefix) {

@@ -38,13 +38,17 @@ export class FileSource {
       const held = this.#held;
       this.#held = undefined;
       this.#events.received(held);
-      return this.#next();
+      this.#next();
+      return;
     }
     this.#busy = true;
     const buffer = Buffer.allocUnsafe(READ_SIZE);
     read(this.#fd, buffer, 0, READ_SIZE, null, (error, count) => {
       this.#busy = false;
-      if (this.#closed) return closeQuietly(this.#fd);
+      if (this.#closed) {
+        closeQuietly(this.#fd);
+        return;
+      }
       if (error !== null || count === 0) {
         this.close();
         this.#events.ended(error === null ? undefined : asError(error));

@@ -189,7 +189,7 @@ export class MuxChardev extends Chardev {
         return;
       case 'next': {
         const { length } = this.#ports;
-        const next = this.#ports[(this.#ports.findIndex((port) => port === this.#focus) + 1) % length];
+        const next = this.#ports[(this.#ports.indexOf(this.#focus) + 1) % length];
         if (next !== undefined) this.#setFocus(next);
         return;
       }

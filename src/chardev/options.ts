@@ -4,46 +4,7 @@ import { parseBool, parseInteger, parseSize } from '../system/numbers.js';
 import type { System } from '../system/system.js';
 import type { BackendData, BackendKind, ChardevBackend, SocketAddressLegacy } from './backend.js';
 import type { Chardev } from './chardev.js';
-import { type AddOptions, addChardev, backendKinds, checkBackendKind, removeChardev } from './create.js';
-
-/** A key of the option group `chardev`. */
-export interface ChardevKey {
-  readonly name: string;
-  readonly type: 'string' | 'bool' | 'number' | 'size';
-  readonly default?: string;
-}
-
-function keys(type: ChardevKey['type'], ...names: string[]): ChardevKey[] {
-  return names.map((name) => ({ name, type }));
-}
-
-/** The keys of -chardev, for the parser of option groups; the first value's key is `backend`. */
-export const chardevKeys: readonly ChardevKey[] = [
-  ...keys('string', 'backend', 'path', 'input-path', 'host', 'port', 'fd', 'localaddr', 'localport'),
-  ...keys('number', 'to'),
-  ...keys('bool', 'ipv4', 'ipv6', 'wait', 'server', 'delay', 'nodelay'),
-  ...keys('number', 'reconnect-ms'),
-  ...keys('bool', 'telnet', 'tn3270'),
-  ...keys('string', 'tls-creds', 'tls-authz'),
-  ...keys('bool', 'websocket'),
-  ...keys('number', 'width', 'height', 'cols', 'rows'),
-  ...keys('bool', 'mux', 'signal'),
-  ...keys('string', 'name'),
-  ...keys('number', 'debug'),
-  ...keys('size', 'size'),
-  ...keys('string', 'chardev', 'chardevs.0', 'chardevs.1', 'chardevs.2', 'chardevs.3'),
-  ...keys('bool', 'append'),
-  ...keys('string', 'logfile'),
-  ...keys('bool', 'logappend', 'logtimestamp', 'mouse', 'clipboard'),
-  { name: 'tight', type: 'bool', default: 'on' },
-  ...keys('bool', 'abstract'),
-  ...keys('number', 'x-clients'),
-];
-
-/** What `-chardev help` prints. */
-export function backendsHelp(): string {
-  return `Available chardev backend types: \n${backendKinds.map((kind) => `  ${kind}\n`).join('')}`;
-}
+import { type AddOptions, addChardev, checkBackendKind, removeChardev } from './create.js';
 
 /** The keys and values of one -chardev, without its id; values have passed the check of their types. */
 type Options = Readonly<Record<string, string>>;

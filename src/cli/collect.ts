@@ -1,6 +1,7 @@
 import { QemuError } from '../system/errors.js';
 import type { JsonObject } from '../system/json.js';
 import type { Location, Reporter } from '../system/report.js';
+import { parseRunAs } from '../system/run-as.js';
 import type { Actions } from '../system/run-control.js';
 import { type CharOption, emptyConfig, type HelpRequest, type OptionSet, type StartConfig } from './config.js';
 import { OptionGroups } from './groups.js';
@@ -255,12 +256,12 @@ export class OptionCollector {
     },
     'add-fd': (value, location) => {
       const opts = this.#parse('add-fd', value, location);
-      this.config.fds.push({
-        location,
-        fd: Number(opts.number('fd', -1n)),
-        set: Number(opts.number('set', -1n)),
-        opaque: opts.get('opaque'),
-      });
+      const fd = Number(opts.number('fd', -1n));
+      const set = Number(opts.number('set', -1n));
+      if (opts.get('fd') === undefined) throw new QemuError('fd option is required and must be non-negative');
+      if (fd <= 2) throw new QemuError('fd cannot be a standard I/O stream');
+      if (opts.get('set') === undefined) throw new QemuError('set option is required and must be non-negative');
+      this.config.fds.push({ location, fd, set, opaque: opts.get('opaque') });
     },
     icount: (value, location) => {
       const shift = this.#parse('icount', value, location).get('shift') ?? 'auto';
@@ -270,7 +271,7 @@ export class OptionCollector {
     overcommit: (value, location) => void this.#parse('overcommit', value, location),
     'run-with': (value, location) => {
       const user = this.#parse('run-with', value, location).get('user');
-      if (user !== undefined) this.config.runAs = { user, location };
+      if (user !== undefined) this.config.runAs = parseRunAs(user);
     },
   };
 
@@ -323,12 +324,12 @@ export class OptionCollector {
       this.config.objects.push({ location, mode: 'json', options: this.#parseJson(value) });
       return;
     }
-    const options: KeyvalObject = {};
-    const { help } = readKeyval(value, 'qom-type', options);
-    const type = options['qom-type'];
     if (isHelpWord(value)) throw new HelpAsked({ kind: 'object', name: '', location });
-    if (help) throw new HelpAsked({ kind: 'object', name: typeof type === 'string' ? type : '', location });
-    this.config.objects.push({ location, mode: 'keyval', options: options as JsonObject });
+    const opts = this.#parse('object', value, location);
+    if ([...opts.entries()].some(([key]) => isHelpWord(key))) {
+      throw new HelpAsked({ kind: 'object', name: opts.get('qom-type') ?? '', location });
+    }
+    this.config.objects.push(objectOptions(opts));
   }
 
   #monitor(text: string, location: Location, mode: 'readline' | 'control', pretty: boolean): void {
@@ -437,10 +438,21 @@ function isHelpWord(text: string): boolean {
   return text === 'help' || text === '?';
 }
 
+/** The options of a set as an object; of a repeated key the last counts. */
 function optionSet(opts: Opts): OptionSet {
   const options: JsonObject = { ...(opts.id === undefined ? {} : { id: opts.id }) };
   for (const [key, text] of opts.entries()) options[key] = text;
   return { location: opts.location, mode: 'keyval', options };
+}
+
+/** As optionSet, with the values of a repeated key as an array: properties that are lists take them all. */
+function objectOptions(opts: Opts): OptionSet {
+  const { location, options } = optionSet(opts);
+  for (const key of Object.keys(options)) {
+    const values = [...opts.entries()].filter(([name]) => name === key).map(([, text]) => text);
+    if (values.length > 1) options[key] = values;
+  }
+  return { location, mode: 'opts', options };
 }
 
 const choices: Readonly<Record<keyof Actions, readonly string[]>> = {

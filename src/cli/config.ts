@@ -1,13 +1,15 @@
 import type { GlobalProperty } from '../qdev/globals.js';
+import type { InputMode } from '../qom/visitor.js';
 import type { JsonObject } from '../system/json.js';
 import type { Location } from '../system/report.js';
+import type { Identity } from '../system/run-as.js';
 import type { Actions } from '../system/run-control.js';
 import type { CharText } from './start-chardevs.js';
 
 /** Options of one occurrence: text values, or JSON values when they were given as JSON. */
 export interface OptionSet {
   readonly location: Location;
-  readonly mode: 'json' | 'keyval';
+  readonly mode: InputMode;
   readonly options: JsonObject;
 }
 
@@ -78,7 +80,8 @@ export interface StartConfig {
   images: { path: string; location: Location }[];
   loadvm: boolean;
   fds: { location: Location; fd: number; set: number; opaque: string | undefined }[];
-  runAs: { user: string; location: Location } | undefined;
+  /** Identity to change to once everything is open. */
+  runAs: Identity | undefined;
 }
 
 export function emptyConfig(): StartConfig {

@@ -133,7 +133,7 @@ export const groupSpecs: readonly GroupSpec[] = [
       ...[number('cols'), number('rows'), bool('mux'), bool('signal'), text('name'), number('debug'), size('size')],
       ...[text('chardev'), text('chardevs.0'), text('chardevs.1'), text('chardevs.2'), text('chardevs.3')],
       ...[bool('append'), text('logfile'), bool('logappend'), bool('logtimestamp'), bool('mouse')],
-      ...[bool('clipboard'), { ...bool('tight'), default: 'on' }, bool('abstract')],
+      ...[bool('clipboard'), { ...bool('tight'), default: 'on' }, bool('abstract'), number('x-clients')],
     ],
   },
   {

@@ -1,8 +1,9 @@
 import type { Chardev } from '../chardev/chardev.js';
 import { compatOptionText } from '../chardev/compat.js';
-import { findChardev } from '../chardev/create.js';
+import { type AddOptions, findChardev } from '../chardev/create.js';
 import { chardevFromOptions } from '../chardev/options.js';
 import { QemuError } from '../system/errors.js';
+import { fdSetsOf } from '../system/fd-sets.js';
 import type { System } from '../system/system.js';
 import type { CharOption, OptionSet } from './config.js';
 import { OptionGroups } from './groups.js';
@@ -10,7 +11,12 @@ import { OptionGroups } from './groups.js';
 /** Makes the chardev of one -chardev. @throws QemuError */
 export async function openChardevOption(system: System, { options }: OptionSet): Promise<Chardev> {
   const { id, ...rest } = options;
-  return chardevFromOptions(system, typeof id === 'string' ? id : undefined, texts(rest));
+  return chardevFromOptions(system, typeof id === 'string' ? id : undefined, texts(rest), fdsets(system));
+}
+
+/** Files may be named as descriptors of -add-fd: `/dev/fdset/N`. */
+function fdsets(system: System): AddOptions {
+  return { openFdset: (set, flags) => fdSetsOf(system).open(set, flags) };
 }
 
 function texts(options: OptionSet['options']): Record<string, string> {
@@ -30,7 +36,7 @@ export interface CharText {
  * @throws QemuError; undefined for a text that is refused without a sentence
  */
 export function readCharText({ text, location }: CharOption): CharText | undefined {
-  const optionText = compatOptionText(text, true);
+  const optionText = compatOptionText(text);
   if (optionText === undefined) return undefined;
   const opts = new OptionGroups().get('chardev').parse(optionText, location, () => {});
   return opts === undefined
@@ -40,7 +46,7 @@ export function readCharText({ text, location }: CharOption): CharText | undefin
 
 /** Opens the chardev of a legacy text under a label. @throws QemuError */
 export async function openCharText(system: System, label: string, { options }: CharText): Promise<Chardev> {
-  return chardevFromOptions(system, label, options);
+  return chardevFromOptions(system, label, options, fdsets(system));
 }
 
 /**

@@ -6,7 +6,7 @@ import type { Accelerator } from './accelerator.js';
 import { QemuError } from './errors.js';
 import type { Int64, JsonObject } from './json.js';
 import type { RunTarget } from './run-control.js';
-import { completeSmp, SMPConfiguration, type SmpOptions, type SmpTopology } from './smp.js';
+import { completeSmp, SMPConfiguration, type SmpLimits, type SmpOptions, type SmpTopology } from './smp.js';
 import type { System } from './system.js';
 
 /** Class data of machine types (TypeInfo.data of `NAME-machine`). */
@@ -89,7 +89,6 @@ export abstract class Machine extends QomObject {
   memoryBackendId = '';
   /** The backend in use, once the machine has its RAM. */
   memoryBackend: QomObject | undefined;
-  smpOptions: SmpOptions = {};
   #smp: SmpTopology | undefined;
 
   constructor(type: ObjectClass, system: System) {
@@ -111,24 +110,19 @@ export abstract class Machine extends QomObject {
     return this.data.defaultCpus ?? 1;
   }
 
-  /** The topology, completed and checked on first use. */
+  /** The topology of -smp, else the machine's default. */
   get smp(): SmpTopology {
-    this.#smp ??= completeSmp(
-      this.smpOptions.cpus === undefined && Object.keys(this.smpOptions).length === 0
-        ? { cpus: this.defaultCpus() }
-        : this.smpOptions,
-      {
-        machine: this.machineName,
-        min: this.data.minCpus ?? 1,
-        max: this.data.maxCpus,
-      },
-    );
+    this.#smp ??= completeSmp({ cpus: this.defaultCpus() }, this.#smpLimits);
     return this.#smp;
   }
 
+  /** @throws QemuError when the topology does not fit together or the machine */
   set smpConfiguration(options: SmpOptions) {
-    this.smpOptions = options;
-    this.#smp = undefined;
+    this.#smp = completeSmp(options, this.#smpLimits);
+  }
+
+  get #smpLimits(): SmpLimits {
+    return { machine: this.machineName, min: this.data.minCpus ?? 1, max: this.data.maxCpus };
   }
 
   get effectiveRamSize(): number {

@@ -117,10 +117,8 @@ test('-global sets defaults of the named type and its children, and says which e
   system.globals.add({ driver: 'nobody', property: 'x', value: '1' });
   const leaf = await addDevice(system, { driver: 'fixed-leaf' }, 'keyval');
   assert.is(leaf.get('speed'), 5);
-  assert.equal(
-    system.globals.unused(() => false),
-    ['global nobody.x=1 not used'],
-  );
+  assert.ok(system.globals.hasUnused);
+  assert.equal(system.globals.unused(system.types), ['global nobody.x has invalid class name']);
   system.globals.add({ driver: 'toy-leaf', property: 'nope', value: '1' });
   assert.is(
     await refusal(addDevice(system, { driver: 'toy-leaf' }, 'keyval')),
