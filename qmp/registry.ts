@@ -42,6 +42,10 @@ const areas: readonly Area[] = [
     names: 'getfd closefd add-fd remove-fd query-fdsets',
   },
   {
+    load: () => import('./commands/nitro.js'),
+    names: 'x-nitro-query-enclave x-nitro-query-pcrs',
+  },
+  {
     load: () => import('./commands/trace.js'),
     names: 'trace-event-get-state trace-event-set-state',
   },

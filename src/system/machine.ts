@@ -44,6 +44,24 @@ export interface CpuInfo {
   readonly props?: JsonObject;
 }
 
+/** The image of an enclave and what it measures to. */
+export interface EnclaveView {
+  readonly debugMode: boolean;
+  /** 0 until it runs. */
+  readonly cid: number;
+  readonly file: string;
+  /** Offsets count from the start of the image; sizes are bytes. */
+  readonly image: {
+    readonly format: 'eif' | 'kernel';
+    readonly size: number;
+    readonly crc32: number;
+    readonly sections: readonly { readonly type: string; readonly offset: number; readonly size: number }[];
+    readonly warnings: readonly string[];
+  };
+  /** PCR 0, 1, 2 and 8 as the image determines them. @throws QemuError when the files have changed */
+  measure(): Promise<ReadonlyMap<number, Uint8Array>>;
+}
+
 export const MemorySizeConfiguration = qapi.struct('MemorySizeConfiguration', {
   size: qapi.optional(qapi.size),
   'max-size': qapi.optional(qapi.size),
@@ -138,6 +156,11 @@ export abstract class Machine extends QomObject {
   /** What run control drives; the default is a board on which nothing executes. */
   runTarget(): RunTarget {
     return { start: () => {}, stop: () => {}, reset: () => {} };
+  }
+
+  /** The enclave this machine launches, once its image is loaded. */
+  get enclave(): EnclaveView | undefined {
+    return undefined;
   }
 
   /** Why guest memory cannot be read from here (it was donated to an enclave), undefined when it can. */
