@@ -73,6 +73,8 @@ const monitor = await createTestMonitor();
 const additions = new Set([
   'query-events',
   'query-vnc',
+  'x-nitro-query-enclave',
+  'x-nitro-query-pcrs',
   'NITRO_ENCLAVE_STARTED',
   'NITRO_HEARTBEAT',
   'NITRO_CONSOLE_CONNECTED',
