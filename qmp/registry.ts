@@ -78,7 +78,7 @@ const areas: readonly Area[] = [
   {
     load: () => import('./commands/absent-devices.js'),
     names: `balloon query-balloon query-hv-balloon-status-report query-vm-generation-id query-acpi-ospm-status
-      query-firmware-log query-gic-capabilities query-tpm query-tpm-models query-tpm-types query-audiodevs
+      query-firmware-log query-gic-capabilities query-pci query-tpm query-tpm-models query-tpm-types query-audiodevs
       query-pr-managers query-cryptodev`,
   },
   {

@@ -4,11 +4,11 @@ import * as assert from 'uvu/assert';
 import { MonitorClient } from '../../qmp/context.js';
 import { Dispatcher, isReadOnlyCommand } from '../../qmp/dispatch.js';
 import { allCommands, commandNames } from '../../qmp/registry.js';
-import type { QapiType } from '../../src/qom/qapi.js';
 import { QemuError } from '../../src/system/errors.js';
 import type { JsonObject, JsonValue } from '../../src/system/json.js';
 import { deadline } from '../support/deadline.js';
-import { createTestMonitor } from '../support/monitor.js';
+import { createTestMonitor, harmful } from '../support/monitor.js';
+import { anyJson, valueOfType } from '../support/qapi-values.js';
 
 const dispatch = suite('dispatch');
 
@@ -75,75 +75,14 @@ dispatch.run();
 
 const random = suite('dispatch: random arguments');
 
-const json = fc.letrec<{ value: JsonValue }>((tie) => ({
-  value: fc.oneof(
-    { depthSize: 'small' },
-    fc.constantFrom<JsonValue>(null, true, '', '/machine', 'type', 0, 1, -1, 2n ** 63n, 2n ** 64n - 1n),
-    fc.string({ maxLength: 20 }),
-    fc.integer(),
-    fc.double(),
-    fc.array(tie('value'), { maxLength: 4 }),
-    fc.dictionary(fc.string({ maxLength: 8 }), tie('value'), { maxKeys: 4 }),
-  ),
-})).value;
-
-/** Values that fit a type, now and then one that does not. */
-function fittingValue(type: QapiType): fc.Arbitrary<JsonValue> {
-  const fitting = ((): fc.Arbitrary<JsonValue> => {
-    switch (type.meta) {
-      case 'enum':
-        return type.values.length === 0 ? json : fc.constantFrom(...type.values);
-      case 'array':
-        return fc.array(fittingValue(type.element), { maxLength: 3 });
-      case 'alternate':
-        return fc.oneof(...type.types.map(fittingValue));
-      case 'object': {
-        const members = Object.entries(type.members).map(([name, member]): [string, fc.Arbitrary<JsonValue>] => [
-          name,
-          fittingValue(member.type),
-        ]);
-        const required = Object.keys(type.members).filter((name) => type.members[name]?.optional === false);
-        const common = fc.record(Object.fromEntries(members), { requiredKeys: required }) as fc.Arbitrary<JsonObject>;
-        const variants = Object.values(type.variants ?? {});
-        if (variants.length === 0) return common;
-        return fc
-          .tuple(common, fc.oneof(...variants.map(fittingValue)))
-          .map(([own, more]) => ({ ...own, ...(more as JsonObject) }));
-      }
-      case 'builtin':
-        return builtinValue(type.name);
-    }
-  })();
-  return fc.oneof({ weight: 20, arbitrary: fitting }, { weight: 1, arbitrary: json });
-}
-
-function builtinValue(name: string): fc.Arbitrary<JsonValue> {
-  if (name === 'str')
-    return fc.oneof(fc.constantFrom('/machine', 'type', '/objects', 'a', ''), fc.string({ maxLength: 12 }));
-  if (name === 'bool') return fc.boolean();
-  if (name === 'null') return fc.constant(null);
-  return name === 'any' ? json : fc.integer({ min: -2, max: 300 });
-}
-
-/** These end the machine, write files of any name or make objects that stay. */
-const excluded = new Set([
-  'quit',
-  'system_reset',
-  'pmemsave',
-  'memsave',
-  'object-add',
-  'chardev-add',
-  'chardev-change',
-]);
-
 random('a command answers or fails with a QemuError, whatever it is given', async () => {
   const { host } = await createTestMonitor();
   const dispatcher = new Dispatcher(host, new MonitorClient());
   for (const { name, args } of await allCommands()) {
-    if (excluded.has(name)) continue;
+    if (harmful.has(name)) continue;
     await fc.assert(
       fc.asyncProperty(
-        fc.oneof({ weight: 4, arbitrary: fittingValue(args) }, { weight: 1, arbitrary: json }),
+        fc.oneof({ weight: 4, arbitrary: valueOfType(args) }, { weight: 1, arbitrary: anyJson }),
         async (value) => {
           if (typeof value !== 'object' || value === null || Array.isArray(value)) return;
           try {

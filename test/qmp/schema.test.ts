@@ -97,6 +97,7 @@ const neverFull = new Set([
   'query-cryptodev',
   'query-jobs',
   'query-named-block-nodes',
+  'query-pci',
   'query-rx-filter',
   'query-stats',
   'query-stats-schemas',

@@ -75,6 +75,16 @@ export async function createTestMonitor(options: { preconfig?: boolean; paused?:
   };
 }
 
+/** Commands that random arguments must not reach: they end the machine, write files of any name, make what stays. */
+export const harmful: ReadonlySet<string> = new Set([
+  'quit',
+  'system_reset',
+  'pmemsave',
+  'object-add',
+  'chardev-add',
+  'chardev-change',
+]);
+
 /** Sends input and waits until `count` lines came back; then a little longer, for lines that should not come. */
 export async function converse(peer: QmpPeer, input: string | Uint8Array, count: number): Promise<string[]> {
   const lines = peer.ask(input);
