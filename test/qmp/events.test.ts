@@ -4,6 +4,7 @@ import { type EventClock, EventPublisher, events, qmpEvent, systemClock } from '
 import { visit } from '../../src/qom/visitor.js';
 import type { SystemEvent } from '../../src/system/events.js';
 import type { JsonObject } from '../../src/system/json.js';
+import { deadline } from '../support/deadline.js';
 import { converse, createTestMonitor } from '../support/monitor.js';
 import { readTestData } from '../support/schema.js';
 
@@ -42,6 +43,14 @@ for (const { title, argv, log } of recordedSequences) {
     }
   });
 }
+
+sequences('the reply to quit is there before the end of the machine is told', async () => {
+  const { connect, system } = await createTestMonitor();
+  const peer = connect().negotiate();
+  peer.session.receive(Buffer.from('{"execute": "query-status"}{"execute": "quit"}'));
+  await deadline('the end', system.run.finished);
+  assert.is(peer.takeLines().at(-1), '{"return": {}}');
+});
 
 sequences.run();
 
