@@ -11,6 +11,7 @@ import { connectUnix, listenUnix } from '../../src/host/unix.js';
 import type { JsonObject } from '../../src/system/json.js';
 import {
   createChardevSystem,
+  hasPython,
   Pump,
   pattern,
   python,
@@ -145,6 +146,7 @@ test('a second client waits without a word until the first has left', async () =
 
 for (const kind of ['unix', 'tcp'] as const) {
   test(`10 MB reach a slow ${kind} reader whole, and little piles up`, async () => {
+    if (!hasPython()) return;
     const { system } = createChardevSystem();
     const path = join(dir, `slow-${kind}`);
     const chardev = await addChardev(
@@ -340,6 +342,7 @@ test('tcp names carry both ends, and to= finds the next free port', async () => 
 });
 
 test('abstract names are exact by default, padded with tight=off', async () => {
+  if (!hasPython()) return;
   const { system } = createChardevSystem();
   const name = `nitro-test-${process.pid}`;
   const exact = await addChardev(system, 'a', socketBackend({ type: 'unix', data: { path: name, abstract: true } }));
@@ -469,6 +472,7 @@ test('with x-clients each client has a port of its own, and a stuck one delays n
 });
 
 test('descriptors sent along reach the front end', async () => {
+  if (!hasPython()) return;
   const { chardev, path, close } = await unixServer();
   const frontend = new Recorder(chardev);
   const peer = python(
