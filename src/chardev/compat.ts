@@ -35,6 +35,12 @@ function udpText(text: string): string | undefined {
   return `${options},localaddr=${quoted(local.host)},localport=${local.port}`;
 }
 
+/** The text is an option group of its own, whose first key is `path`. */
+function unixText(rest: string): string {
+  const implied = rest === '' || /^[^=,]*=/.test(rest) ? '' : 'path=';
+  return `backend=socket,${implied}${rest}`;
+}
+
 function vcText(text: string): string | undefined {
   if (!text.startsWith(':')) return 'backend=vc';
   const pixels = /^:(\d{1,7})x(\d{1,7})/.exec(text);
@@ -55,8 +61,7 @@ const byPrefix: readonly (readonly [string, (rest: string, text: string) => stri
   ['tn3270:', (rest) => socketText('tn3270', rest)],
   ['websocket:', (rest) => socketText('websocket', rest)],
   ['udp:', udpText],
-  // As in an option group whose first key is `path`.
-  ['unix:', (rest) => `backend=socket,${/^[^=,]*=/.test(rest) ? '' : 'path='}${rest}`],
+  ['unix:', unixText],
   ['/dev/parport', (_, text) => `backend=parallel,path=${quoted(text)}`],
   ['/dev/ppi', (_, text) => `backend=parallel,path=${quoted(text)}`],
   ['/dev/', (_, text) => `backend=serial,path=${quoted(text)}`],

@@ -15,7 +15,7 @@ function familyOf({ ipv4, ipv6 }: InetAddress): 0 | 4 | 6 {
   return ipv6 === true || ipv4 === false ? 6 : 4;
 }
 
-/** Host addresses and port. @throws QemuError `address resolution failed for HOST:PORT: ...` */
+/** Host addresses and port. @param wildcard what an empty host stands for @throws QemuError `address resolution failed for HOST:PORT: ...` */
 export async function resolveInet(
   address: InetAddress,
   wildcard: readonly string[],
@@ -152,7 +152,7 @@ export async function listenAt(fd: number, tuning: SocketTuning, accept: (peer: 
 
 /** Tries the host's addresses in turn. @throws the last one's error */
 export async function connect(address: InetAddress, tuning: SocketTuning, signal: AbortSignal): Promise<Peer> {
-  const { hosts, port } = await resolveInet(address, ['127.0.0.1', '::1']);
+  const { hosts, port } = await resolveInet(address, []);
   let failure: unknown;
   for (const host of hosts) {
     const stream = new Socket({ signal });

@@ -35,7 +35,7 @@ export class UdpChardev extends Chardev {
   }
 
   protected override async acquire(): Promise<void> {
-    const remote = await resolveInet(inet(this.#options.remote), ['127.0.0.1', '::1']);
+    const remote = await resolveInet(inet(this.#options.remote), []);
     const host = remote.hosts[0] ?? '';
     const socket = createSocket(isIPv6(host) ? 'udp6' : 'udp4');
     try {
