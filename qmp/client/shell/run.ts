@@ -54,7 +54,8 @@ export async function runShell(options: ShellOptions, io: ShellIo): Promise<Exit
     return fail(await connection.closed, ExitStatus.Connection);
   }
   if (options.commands.length > 0) return ExitStatus.Success;
-  return interact(connection, evaluator, options, io);
+  // Awaited here, for the connection lasts as long as this block.
+  return await interact(connection, evaluator, options, io);
 }
 
 /** Tries again until the endpoint is there or its time is over. */
