@@ -5,8 +5,11 @@ import { EventStream, type EventStreamOptions } from './event-stream.js';
 import { type Limits, limited } from './limits.js';
 import type { ClientSession, ExecuteOptions, QmpEvent, QmpGreeting } from './session.js';
 
+type NoneRequired<Args> =
+  Args extends Readonly<Record<string, never>> ? true : Record<never, never> extends Args ? true : false;
+/** Arguments may be absent where none of them is required. */
 type DeclaredRest<Name extends CommandName> =
-  object extends CommandArgs<Name>
+  NoneRequired<CommandArgs<Name>> extends true
     ? [args?: CommandArgs<Name>, options?: ExecuteOptions]
     : [args: CommandArgs<Name>, options?: ExecuteOptions];
 

@@ -27,12 +27,16 @@ type DeclaredEvent = typeof import('../events.js')['events'][number];
 
 /** Members beyond those declared belong to the device or object that is made. */
 type OpenCommand = 'device_add' | 'object-add' | 'netdev_add';
-type Open<Name, Args> = Name extends OpenCommand ? Args & JsonObject : Args;
+type ArgumentsOf<Name, Args> = Name extends OpenCommand
+  ? Args & JsonObject
+  : [keyof Args] extends [never]
+    ? Readonly<Record<string, never>>
+    : Args;
 
 /** Arguments and results of the declared commands by name. */
 export type QmpCommands = {
   [C in DeclaredCommand as C['name']]: C extends Command<infer Name, infer Args, infer Result>
-    ? { readonly args: Open<Name, Args>; readonly result: Result }
+    ? { readonly args: ArgumentsOf<Name, Args>; readonly result: Result }
     : never;
 };
 
@@ -49,7 +53,7 @@ export type EventName = keyof QmpEvents;
 
 /** The event called `Name`, its data typed where the name is a declared one. */
 export type EventNamed<Name extends string> = Name extends EventName
-  ? Omit<QmpEvent, 'event' | 'data'> & { readonly event: Name } & (object extends QmpEvents[Name]
+  ? Omit<QmpEvent, 'event' | 'data'> & { readonly event: Name } & (Record<never, never> extends QmpEvents[Name]
         ? { readonly data?: QmpEvents[Name] }
         : { readonly data: QmpEvents[Name] })
   : QmpEvent & { readonly event: Name };

@@ -53,6 +53,11 @@ async function open(endpoint: Endpoint, name: string, limits: { signal: AbortSig
     return await openStream(endpoint, `${name}: connection`, limits);
   } catch (error) {
     if (limits.signal?.aborted || error instanceof QmpTimeoutError || !(error instanceof Error)) throw error;
-    throw new QmpConnectionError(`${name}: ${error.message}`, error);
+    throw new QmpConnectionError(`${name}: ${reason(error)}`, error);
   }
+}
+
+/** Node's error for a name with several addresses has no message of its own. */
+function reason(error: Error): string {
+  return error instanceof AggregateError ? error.errors.map(({ message }) => message).join(', ') : error.message;
 }

@@ -15,7 +15,7 @@ const defaultLimit = 1024;
 export class EventStream<Event> implements AsyncIterableIterator<Event>, AsyncDisposable {
   readonly #limit: number;
   readonly #signal: AbortSignal | undefined;
-  readonly #detach: () => void;
+  readonly #detach: () => void = () => {};
   readonly #queue: Event[] = [];
   readonly #readers: { resolve(result: IteratorResult<Event, undefined>): void; reject(error: unknown): void }[] = [];
   #dropped = 0;
@@ -28,7 +28,10 @@ export class EventStream<Event> implements AsyncIterableIterator<Event>, AsyncDi
     this.#limit = options.limit ?? defaultLimit;
     if (!(this.#limit >= 1)) throw new RangeError(`an event limit of ${this.#limit} leaves no room for an event`);
     this.#signal = options.signal;
-    this.#detach = attach(this);
+    const detach = attach(this);
+    // The connection was over.
+    if (this.#ended) return;
+    this.#detach = detach;
     if (this.#signal?.aborted) this.#abort();
     else this.#signal?.addEventListener('abort', this.#abort, { once: true });
   }

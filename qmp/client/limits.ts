@@ -32,7 +32,7 @@ export function limited<T>(
     const settle = () => {
       settled = true;
       clearTimeout(timer);
-      signal?.removeEventListener('abort', abort);
+      if (signal !== undefined) unwatch(signal, abort);
       after?.();
     };
     const succeed = (value: T) => {
@@ -46,10 +46,31 @@ export function limited<T>(
       reject(error);
     };
     const abort = () => fail(signal?.reason);
-    signal?.addEventListener('abort', abort, { once: true });
+    if (signal !== undefined) watch(signal, abort);
     const timer =
       timeoutMs <= maxDelayMs ? setTimeout(() => fail(new QmpTimeoutError(what, timeoutMs)), timeoutMs) : undefined;
     after = start(succeed, fail);
     if (settled) after?.();
   });
+}
+
+// One listener a signal, however many wait on it: removing one of an EventTarget's takes time in proportion to their
+// number, and Node warns of more than ten.
+const waits = new WeakMap<AbortSignal, Set<() => void>>();
+
+function onAbort(this: AbortSignal): void {
+  for (const abort of waits.get(this) ?? []) abort();
+}
+
+function watch(signal: AbortSignal, abort: () => void): void {
+  const known = waits.get(signal) ?? new Set();
+  waits.set(signal, known);
+  if (known.size === 0) signal.addEventListener('abort', onAbort);
+  known.add(abort);
+}
+
+function unwatch(signal: AbortSignal, abort: () => void): void {
+  const known = waits.get(signal);
+  known?.delete(abort);
+  if (known?.size === 0) signal.removeEventListener('abort', onAbort);
 }

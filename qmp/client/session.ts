@@ -229,13 +229,15 @@ export class ClientSession {
       this.#violation(`reply to no command ${excerpt(message)}`);
       return;
     }
+    const { error } = message;
+    if (error !== undefined && !isJsonObject(error)) {
+      this.#violation(`malformed error ${excerpt(message)}`);
+      return;
+    }
     this.#inFlight.delete(id);
     if (!pending.oob) this.#inBandInFlight--;
-    const { error } = message;
     if (error === undefined) pending.resolve(message.return ?? null);
-    else if (isJsonObject(error)) {
-      pending.reject(new QmpCommandError(pending.command, String(error.class), String(error.desc)));
-    } else this.#violation(`malformed error ${excerpt(message)}`);
+    else pending.reject(new QmpCommandError(pending.command, String(error.class), String(error.desc)));
     this.#sendWaiting();
   }
 
