@@ -82,13 +82,13 @@ export class Emulator {
       const text = config.cpu;
       system.settings.cpu = await this.#at(undefined, () => parseCpuModel(system.settings.arch, text));
     }
-    await openMuxes(system);
     const { runAs } = config;
     if (runAs !== undefined) {
       const { runAs: change } = await import('./system/run-as.js');
       await this.#at(undefined, () => change(runAs));
     }
-    if (!config.preconfig) await this.exitPreconfig();
+    if (config.preconfig) await openMuxes(system);
+    else await this.exitPreconfig();
   }
 
   /** The objects of -object, all checked before the first is made. */
@@ -202,6 +202,8 @@ export class Emulator {
       await system.needTypes();
       for (const text of system.globals.unused(system.types)) system.report.warn(text);
     }
+    // Now that the machine's ports are attached: a monitor beside one greets when the user turns to it.
+    await openMuxes(system);
     system.run.attach(machine.runTarget());
     system.phase = 'ready';
     if (this.#config.loadvm) {

@@ -96,6 +96,7 @@ function createSystem(arch: TargetArch, config: StartConfig, program: string, re
       display: config.display,
       memPrealloc: config.memPrealloc,
       ...(config.name.guest === undefined ? {} : { name: config.name.guest }),
+      ...(config.escapeCharacter === undefined ? {} : { escapeCharacter: config.escapeCharacter }),
     },
     report,
     traceLine: openLog(config.logFile, report),

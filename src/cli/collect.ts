@@ -1,5 +1,6 @@
 import { QemuError } from '../system/errors.js';
 import type { JsonObject } from '../system/json.js';
+import { parseInteger } from '../system/numbers.js';
 import type { Location, Reporter } from '../system/report.js';
 import { parseRunAs } from '../system/run-as.js';
 import type { Actions } from '../system/run-control.js';
@@ -176,6 +177,13 @@ export class OptionCollector {
     },
     nographic: () => {
       this.config.nographic = true;
+    },
+    echr: (value) => {
+      const code = parseInteger(value);
+      if (code === undefined || code < 0n || code > 0xffn) {
+        throw new QemuError('Bad argument to echr', { hint: 'It is a byte: a number from 0 to 255.' });
+      }
+      this.config.escapeCharacter = Number(code);
     },
     nodefaults: () => {
       this.config.defaults = false;

@@ -62,6 +62,8 @@ export interface StartConfig {
   actions: Partial<Actions>;
   display: string;
   nographic: boolean;
+  /** -echr, 0 to 255. */
+  escapeCharacter: number | undefined;
   defaults: boolean;
   /** Ports that the machine gets although nobody asked for them. */
   defaultPorts: { serial: boolean; parallel: boolean; monitor: boolean };
@@ -101,6 +103,7 @@ export function emptyConfig(): StartConfig {
     actions: {},
     display: 'none',
     nographic: false,
+    escapeCharacter: undefined,
     defaults: true,
     defaultPorts: { serial: true, parallel: true, monitor: true },
     paused: false,
