@@ -24,7 +24,8 @@ test.after(async () => {
 /** Device calls; a console that is tried again and again counts once. */
 function calls(double: UnderDouble): string[] {
   const retry = ['vsock_socket', 'vsock_connect -> 104'];
-  const again = (list: string[], at: number) => retry.every((call, i) => call === list[at + i] && call === list[at + i - 2]);
+  const again = (list: string[], at: number) =>
+    retry.every((call, i) => call === list[at + i] && call === list[at + i - 2]);
   return deviceCalls(double.records).filter((_, at, all) => !again(all, at) && !again(all, at - 1));
 }
 
@@ -41,10 +42,12 @@ async function run(line: CommandLine) {
       const answered = !heartbeat || double.calls('heartbeat').length > 0;
       return answered && calls(double).length >= before && double.stdout === (line.stdout ?? '');
     });
-    runs = await settled.then(() => double.kill('SIGTERM')).then(
-      () => true,
-      () => false,
-    );
+    runs = await settled
+      .then(() => double.kill('SIGTERM'))
+      .then(
+        () => true,
+        () => false,
+      );
   }
   const { code } = await double.ended();
   return { answer: { status: code, runs, stderr: double.stderr }, calls: calls(double), stdout: double.stdout };
