@@ -1,5 +1,5 @@
 import { createWriteStream, openSync, readFileSync, writeSync } from 'node:fs';
-import { JsonReader, JsonSyntaxError } from '../qmp/json/reader.js';
+import { parseJson } from '../qmp/json/text.js';
 import { MonitorSet } from '../qmp/monitors.js';
 import { readCommandLine } from './cli/command-line.js';
 import { emptyConfig, type HelpRequest, type StartConfig } from './cli/config.js';
@@ -137,13 +137,9 @@ async function help(system: System, objects: UserObjects, request: HelpRequest):
   }
 }
 
-/** The JSON form of -device and -object, in the monitor's dialect. */
+/** The JSON form of -device and -object, in the monitor's dialect. @throws QemuError */
 function parseJsonOption(text: string): JsonObject {
-  const reader = new JsonReader();
-  reader.push(Buffer.from(text));
-  const value = reader.next();
-  if (value instanceof JsonSyntaxError) throw new QemuError(value.desc);
-  if (value === undefined) throw new QemuError('JSON parse error, premature EOI');
+  const value = parseJson(text);
   if (!isJsonObject(value)) throw new QemuError("Invalid parameter type for '<anonymous>', expected: object");
   return value;
 }

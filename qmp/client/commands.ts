@@ -1,28 +1,9 @@
 import type { JsonObject } from '../../src/system/json.js';
 import type { Command } from '../command.js';
+import type { DeclaredCommand } from '../command-map.js';
 import type { EventDeclaration } from '../events.js';
 import type { QmpEvent } from './session.js';
 
-/** The modules that declare commands. test/qmp/client/commands.test.ts proves that none is missing. */
-type Modules = [
-  typeof import('../commands/absent-devices.js'),
-  typeof import('../commands/block.js'),
-  typeof import('../commands/confidential.js'),
-  typeof import('../commands/cpu-models.js'),
-  typeof import('../commands/descriptors.js'),
-  typeof import('../commands/devices.js'),
-  typeof import('../commands/display.js'),
-  typeof import('../commands/introspection.js'),
-  typeof import('../commands/machine.js'),
-  typeof import('../commands/migration.js'),
-  typeof import('../commands/net.js'),
-  typeof import('../commands/qom.js'),
-  typeof import('../commands/run-state.js'),
-  typeof import('../commands/stats.js'),
-  typeof import('../commands/trace.js'),
-];
-
-type DeclaredCommand = Modules[number]['commands'][number];
 type DeclaredEvent = typeof import('../events.js')['events'][number];
 
 /** Members beyond those declared belong to the device or object that is made. */

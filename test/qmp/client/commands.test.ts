@@ -68,8 +68,8 @@ const names = suite('command types');
 
 names('every module that declares commands gives the client its types', async () => {
   const declared = (await readdir('qmp/commands')).filter((file) => file.endsWith('.ts')).sort();
-  const text = await readFile('qmp/client/commands.ts', 'utf8');
-  const listed = [...text.matchAll(/'\.\.\/commands\/([^']+)\.js'/g)].map(([, name]) => `${name}.ts`);
+  const text = await readFile('qmp/command-map.ts', 'utf8');
+  const listed = [...text.matchAll(/'\.\/commands\/([^']+)\.js'/g)].map(([, name]) => `${name}.ts`);
   assert.equal(listed.sort(), declared);
 });
 
