@@ -37,7 +37,7 @@ export class Emulator {
     this.#system = system;
     this.#config = config;
     this.#objects = objects;
-    this.#monitors = monitors(() => this.exitPreconfig());
+    this.#monitors = monitors(() => this.#exitByMonitor());
   }
 
   /** Reports an error at its option and passes on that it has been said. */
@@ -46,8 +46,9 @@ export class Emulator {
       return await work();
     } catch (error) {
       if (error instanceof Reported) throw error;
-      this.#system.report.error(asError(error), location);
-      throw new Reported();
+      const cause = asError(error);
+      this.#system.report.error(cause, location);
+      throw new Reported(cause);
     }
   }
 
@@ -171,6 +172,16 @@ export class Emulator {
       );
     this.#system.serials.push(...(await Promise.all(open('serial', serials))));
     await Promise.all(open('parallel', parallels));
+  }
+
+  /** x-exit-preconfig: a machine that cannot be built ends the process, once the reply is out. */
+  async #exitByMonitor(): Promise<void> {
+    try {
+      await this.exitPreconfig();
+    } catch (error) {
+      if (error instanceof Reported) this.#system.run.end(1);
+      throw error;
+    }
   }
 
   /** Builds the machine and, without -S, launches it. A second call is an error. */
