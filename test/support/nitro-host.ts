@@ -93,7 +93,10 @@ export class NitroHost {
   /** As `start`, with a monitor connection. */
   async startQmp(run: NitroRun = {}): Promise<{ double: UnderDouble; qmp: QmpConnection }> {
     const socket = this.path(`qmp${this.#runs++}.sock`);
-    const double = await this.start({ ...run, args: [...(run.args ?? []), '-qmp', `unix:${socket},server=on,wait=off`] });
+    const double = await this.start({
+      ...run,
+      args: [...(run.args ?? []), '-qmp', `unix:${socket},server=on,wait=off`],
+    });
     return { double, qmp: await connectQmp(socket, double.exit) };
   }
 
