@@ -10,6 +10,8 @@ export const CONSOLE_PORT_BASE = 10_000;
 const CID_HYPERVISOR = '0';
 /** The console does not exist at once when the enclave starts. */
 const RECONNECT_MS = 100;
+/** A console that is not there by then is worth a word. */
+const LATE_MS = 5_000;
 /** How long the last output of an ended enclave may take to arrive and be written. */
 const DRAIN_LIMIT_MS = 5_000;
 
@@ -45,6 +47,7 @@ export class NitroSerialVsock extends NitroVsockDevice {
       this.#flow();
     },
     opened: () => {
+      clearTimeout(this.#late);
       this.#traceEvent(1);
       this.#system.events.emit({ type: 'console-connected', cid: this.#cid });
     },
@@ -55,6 +58,7 @@ export class NitroSerialVsock extends NitroVsockDevice {
   };
 
   #cid = 0;
+  #late: NodeJS.Timeout | undefined;
 
   constructor(type: ObjectClass, system: System, traceEvent: (event: number) => void) {
     super(type);
@@ -75,10 +79,18 @@ export class NitroSerialVsock extends NitroVsockDevice {
     this.#cid = cid;
     const addr = { type: 'vsock', data: { cid: CID_HYPERVISOR, port: String(CONSOLE_PORT_BASE + cid) } };
     const backend = { type: 'socket', data: { addr, server: false, 'reconnect-ms': RECONNECT_MS } };
-    const chardev = await addChardev(this.#system, `nitro-console-${cid}`, backend);
+    const chardev = await addChardev(this.#system, `nitro-console-${cid}`, backend, { quiet: true });
     this.#console = chardev;
+    this.#late = setTimeout(() => this.#sayLate(), LATE_MS);
     chardev.attach(this.#consoleSide);
     this.#flow();
+  }
+
+  #sayLate(): void {
+    this.#system.report.warn(
+      `the console of the enclave (CID ${CID_HYPERVISOR}, port ${CONSOLE_PORT_BASE + this.#cid}) is not there yet, ` +
+        'trying on; only -accel nitro,debug-mode=on has one',
+    );
   }
 
   override async enclaveEnded(): Promise<void> {
@@ -106,6 +118,7 @@ export class NitroSerialVsock extends NitroVsockDevice {
     const chardev = this.#console;
     if (chardev === undefined) return;
     this.#console = undefined;
+    clearTimeout(this.#late);
     chardev.detach(this.#consoleSide);
     await removeChardev(this.#system, chardev.label);
   }
