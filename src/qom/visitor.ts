@@ -24,10 +24,7 @@ export function visit(type: QapiType, given: JsonValue, name: string, mode: Inpu
       return visitBuiltin(type, value, name, mode);
     case 'enum': {
       const text = visitString(value, name);
-      // Unlike all other texts, QEMU's here has the last name of the path only.
-      if (!type.values.includes(text)) {
-        throw new QemuError(`Parameter '${name.slice(name.lastIndexOf('.') + 1)}' does not accept value '${text}'`);
-      }
+      if (!type.values.includes(text)) throw new QemuError(`Parameter '${name}' does not accept value '${text}'`);
       return text;
     }
     case 'array':
