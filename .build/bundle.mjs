@@ -28,7 +28,7 @@ await build({
   format: 'esm',
   platform: 'node',
   target: 'node20',
-  packages: 'external',
+  external: ['koffi', '@koromix/*', 'ws', 'json-rpc-2.0'],
   define: { PACKAGE_VERSION: JSON.stringify(version) },
   sourcemap: false,
   minifySyntax: true,

@@ -1,7 +1,7 @@
 import type { EnclaveAccelerator } from '../accel/accel.js';
 import type { ObjectClass } from '../src/qom/types.js';
 import type { Accelerator } from '../src/system/accelerator.js';
-import type { CpuInfo, MachineClassData } from '../src/system/machine.js';
+import type { CpuInfo, EnclaveView, MachineClassData } from '../src/system/machine.js';
 import type { ModuleApi } from '../src/system/module-api.js';
 import type { RunTarget } from '../src/system/run-control.js';
 
@@ -27,6 +27,8 @@ export default function nitro(api: ModuleApi): void {
     #saidRunsOn = false;
     #cpuType = '';
     #vcpus: CpuInfo[] = [];
+    #cid = 0;
+    #enclave: EnclaveView | undefined;
 
     override async preflight(): Promise<void> {
       const { accel } = system;
@@ -57,18 +59,49 @@ export default function nitro(api: ModuleApi): void {
       if (system.settings.defaults) await this.#addDevices();
     }
 
+    override get enclave(): EnclaveView | undefined {
+      return this.#enclave;
+    }
+
     async #loadImage(): Promise<void> {
       const { machineRam } = await api.lazy.hostmem();
       const ram = await machineRam(system, this, { type: 'memory-backend-memfd', properties: { hugetlb: true } });
-      const { loadEif } = await api.lazy.eif();
-      await loadEif({
+      const { loadEif, measureFiles, sectionName } = await api.lazy.eif();
+      const source = {
         kernel: this.kernel,
         ...(this.initrd === '' ? {} : { initrd: this.initrd }),
         ...(this.append === '' ? {} : { append: this.append }),
         arch: system.settings.arch,
-        ram,
-        warn: (text) => system.report.warn(text),
-      });
+      };
+      const loaded = await loadEif({ ...source, ram, warn: (text) => system.report.warn(text) });
+      const machine = this;
+      this.#enclave = {
+        debugMode: this.#accel?.debugMode ?? false,
+        get cid() {
+          return machine.#cid;
+        },
+        file: this.kernel,
+        image: {
+          format: loaded.image,
+          size: loaded.size,
+          crc32: loaded.crc32,
+          sections: loaded.sections.map(({ type, payload, size }) => ({
+            type: sectionName(type),
+            offset: payload,
+            size,
+          })),
+          warnings: loaded.warnings,
+        },
+        async measure() {
+          const { pcr0, pcr1, pcr2, pcr8 } = await measureFiles(source, loaded);
+          return new Map([
+            [0, pcr0],
+            [1, pcr1],
+            [2, pcr2],
+            [8, pcr8],
+          ]);
+        },
+      };
     }
 
     async #addDevices(): Promise<void> {
@@ -105,6 +138,7 @@ export default function nitro(api: ModuleApi): void {
       const { ramBlocks } = await api.lazy.hostmem();
       const cid = await accel.launch({ blocks: ramBlocks(system), cpus: this.smp.cpus });
       this.#launched = true;
+      this.#cid = cid;
       this.#vcpus = Array.from({ length: this.smp.cpus }, (_, index) => {
         const object = accel.addChild(`vcpu[${index}]`, api.sys.createCpu(system.types, this.#cpuType));
         return { index, object, threadId: process.pid };

@@ -23,7 +23,9 @@ export type DeclaredCommand =
   | Area<typeof import('./commands/confidential.js')>
   | Area<typeof import('./commands/stats.js')>
   | Area<typeof import('./commands/human-text.js')>
-  | Area<typeof import('./commands/human-monitor.js')>;
+  | Area<typeof import('./commands/chardev.js')>
+  | Area<typeof import('./commands/human-monitor.js')>
+  | Area<typeof import('./commands/nitro.js')>;
 
 export type CommandName = DeclaredCommand['name'];
 

@@ -1,6 +1,8 @@
 import { closeSync } from 'node:fs';
+import type { AddOptions } from '../src/chardev/create.js';
 import type { UserObjects } from '../src/qom/user-creatable.js';
 import { QemuError } from '../src/system/errors.js';
+import { fdSetsOf } from '../src/system/fd-sets.js';
 import type { System } from '../src/system/system.js';
 
 /** One option group of the command line, as query-command-line-options tells it. */
@@ -85,4 +87,12 @@ export interface MonitorContext {
   readonly host: MonitorHost;
   readonly system: System;
   readonly client: MonitorClient;
+}
+
+/** How a client's commands name descriptors: by the name getfd gave, or as `/dev/fdset/N`. */
+export function namedDescriptors({ client, system }: MonitorContext): AddOptions {
+  return {
+    takeDescriptor: (name) => client.takeNamedDescriptor(name),
+    openFdset: (set, flags) => fdSetsOf(system).open(set, flags),
+  };
 }

@@ -42,6 +42,10 @@ const areas: readonly Area[] = [
     names: 'getfd closefd add-fd remove-fd query-fdsets',
   },
   {
+    load: () => import('./commands/nitro.js'),
+    names: 'x-nitro-query-enclave x-nitro-query-pcrs',
+  },
+  {
     load: () => import('./commands/trace.js'),
     names: 'trace-event-get-state trace-event-set-state',
   },
@@ -74,7 +78,7 @@ const areas: readonly Area[] = [
   {
     load: () => import('./commands/absent-devices.js'),
     names: `balloon query-balloon query-hv-balloon-status-report query-vm-generation-id query-acpi-ospm-status
-      query-firmware-log query-gic-capabilities query-tpm query-tpm-models query-tpm-types query-audiodevs
+      query-firmware-log query-gic-capabilities query-pci query-tpm query-tpm-models query-tpm-types query-audiodevs
       query-pr-managers query-cryptodev`,
   },
   {
@@ -90,6 +94,11 @@ const areas: readonly Area[] = [
     load: () => import('./commands/human-text.js'),
     names: `x-query-numa x-query-ramblock x-query-usb x-query-jit x-query-roms x-query-irq x-query-interrupt-controllers
       x-accel-stats`,
+  },
+  {
+    load: () => import('./commands/chardev.js'),
+    names: `query-chardev query-chardev-backends chardev-add chardev-change chardev-remove chardev-send-break
+      ringbuf-write ringbuf-read query-yank yank`,
   },
   { load: () => import('./commands/human-monitor.js'), names: 'human-monitor-command' },
 ];

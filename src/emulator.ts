@@ -1,10 +1,9 @@
 import { closeSync, openSync } from 'node:fs';
-import { MonitorSet } from '../qmp/monitors.js';
 import type { Chardev } from './chardev/chardev.js';
 import { findChardev, openMuxes } from './chardev/create.js';
 import { defaultPortTexts } from './cli/collect.js';
 import type { CharOption, StartConfig } from './cli/config.js';
-import { openChardevOption, openMonitorChardev, openPort } from './cli/start-chardevs.js';
+import { openChardevOption, openCharText, openPort, readCharText } from './cli/start-chardevs.js';
 import { configureMachine, createMachine, Reported, startAccelerator } from './cli/start-machine.js';
 import { addDevice } from './qdev/device-add.js';
 import { type CheckedOptions, type UserObjects, userCreatableData } from './qom/user-creatable.js';
@@ -14,24 +13,31 @@ import { systemReason } from './system/process.js';
 import type { Location } from './system/report.js';
 import type { System } from './system/system.js';
 
+/** Monitors on character devices. */
+export interface Monitors {
+  addControl(chardev: Chardev, options: { pretty: boolean; readOnly: boolean }): void;
+  addReadline(chardev: Chardev): Promise<void>;
+}
+
 /** The machine's phases from options to running, in QEMU's order (system/vl.c, qemu_init). */
 export class Emulator {
   readonly #system: System;
   readonly #config: StartConfig;
-  readonly #monitors: MonitorSet;
+  readonly #monitors: Monitors;
   readonly #objects: UserObjects;
   #exitPreconfig: Promise<void> | undefined;
 
-  constructor(system: System, config: StartConfig, objects: UserObjects) {
+  /** @param monitors makes the door to the monitors, whose host this is */
+  constructor(
+    system: System,
+    config: StartConfig,
+    objects: UserObjects,
+    monitors: (exitPreconfig: () => Promise<void>) => Monitors,
+  ) {
     this.#system = system;
     this.#config = config;
-    this.#monitors = new MonitorSet({
-      system,
-      objects,
-      exitPreconfig: () => this.exitPreconfig(),
-      commandLineOptions: async () => (await import('./cli/describe-groups.js')).describeGroups(),
-    });
     this.#objects = objects;
+    this.#monitors = monitors(() => this.exitPreconfig());
   }
 
   /** Reports an error at its option and passes on that it has been said. */
@@ -57,11 +63,13 @@ export class Emulator {
     const machine = await this.#at(undefined, () => createMachine(system, typeof type === 'string' ? type : undefined));
     const objects = await this.#checkObjects();
     const create = async (late: boolean): Promise<void> => {
-      for (const { location, checked, late: isLate } of objects) {
-        if (late === isLate) await this.#at(location, () => this.#objects.create(checked));
+      for (const { checked, late: isLate } of objects) {
+        // QEMU names the option for what is wrong with its text only.
+        if (late === isLate) await this.#at(undefined, () => this.#objects.create(checked));
       }
     };
     await create(false);
+    await this.#takeDescriptors();
     for (const option of config.chardevs) await this.#at(option.location, () => openChardevOption(system, option));
     await Promise.all(this.#checkImages());
     await this.#at(undefined, () => configureMachine(machine, properties));
@@ -69,20 +77,26 @@ export class Emulator {
     await startAccelerator(system, machine, config.accels);
     await create(true);
     await this.#startMonitors();
-    await this.#startSerials();
+    await this.#startPorts();
     if (config.cpu !== undefined) {
       const text = config.cpu;
       system.settings.cpu = await this.#at(undefined, () => parseCpuModel(system.settings.arch, text));
     }
-    if (!config.preconfig) await this.exitPreconfig();
+    const { runAs } = config;
+    if (runAs !== undefined) {
+      const { runAs: change } = await import('./system/run-as.js');
+      await this.#at(undefined, () => change(runAs));
+    }
+    if (config.preconfig) await openMuxes(system);
+    else await this.exitPreconfig();
   }
 
   /** The objects of -object, all checked before the first is made. */
-  async #checkObjects(): Promise<{ late: boolean; location: Location; checked: CheckedOptions }[]> {
+  async #checkObjects(): Promise<{ late: boolean; checked: CheckedOptions }[]> {
     const result = [];
     for (const { location, options, mode } of this.#config.objects) {
       const checked = await this.#at(location, () => this.#objects.check(options, mode));
-      result.push({ late: userCreatableData(checked.type).createdLate === true, location, checked });
+      result.push({ late: userCreatableData(checked.type).createdLate === true, checked });
     }
     return result;
   }
@@ -95,7 +109,27 @@ export class Emulator {
     config.serials.push(...ports.serials);
     config.parallels.push(...ports.parallels);
     if (ports.monitor !== undefined) {
-      config.monitors.push({ ...ports.monitor, mode: 'readline', pretty: false, readOnly: false });
+      const asked = readCharText(ports.monitor);
+      config.monitors.push({ location: undefined, mode: 'readline', pretty: false, readOnly: false, asked });
+    }
+  }
+
+  /** -add-fd: descriptors that this process was started with. */
+  async #takeDescriptors(): Promise<void> {
+    for (const { fd, set, opaque, location } of this.#config.fds) {
+      await this.#at(location, async () => {
+        const [{ duplicate }, { fdSetsOf }] = await Promise.all([
+          import('./host/fd.js'),
+          import('./system/fd-sets.js'),
+        ]);
+        let own: number;
+        try {
+          own = duplicate(fd);
+        } catch (error) {
+          throw new QemuError('fd is not valid or already in use', { cause: error });
+        }
+        fdSetsOf(this.#system).add(own, set, opaque);
+      });
     }
   }
 
@@ -115,25 +149,28 @@ export class Emulator {
   async #startMonitors(): Promise<void> {
     for (const [index, option] of this.#config.monitors.entries()) {
       await this.#at(option.location, async () => {
-        const { text } = option;
+        const { asked, chardev: id = '' } = option;
         const chardev =
-          text === undefined
-            ? namedChardev(this.#system, option.chardev ?? '')
-            : await openMonitorChardev(this.#system, index, { text, location: option.location });
+          asked === undefined
+            ? findChardev(this.#system, id)
+            : await openCharText(this.#system, `compat_monitor${index}`, asked);
+        if (chardev === undefined) throw new QemuError(`chardev "${id}" not found`);
         if (option.mode === 'control') this.#monitors.addControl(chardev, option);
         else await this.#monitors.addReadline(chardev);
       });
     }
   }
 
-  async #startSerials(): Promise<void> {
-    const addMonitor = (chardev: Chardev): Promise<void> => this.#monitors.addReadline(chardev);
-    const open = (port: 'serial' | 'parallel', index: number, option: CharOption) =>
-      this.#at(option.location, () => openPort(this.#system, port, index, option, addMonitor));
-    for (const [index, option] of this.#config.serials.entries()) {
-      this.#system.serials.push(await open('serial', index, option));
-    }
-    for (const [index, option] of this.#config.parallels.entries()) await open('parallel', index, option);
+  async #startPorts(): Promise<void> {
+    const { serials, parallels } = this.#config;
+    const open = (kind: 'serial' | 'parallel', options: readonly CharOption[]) =>
+      options.map((option, index) =>
+        this.#at(option.location, () =>
+          openPort(this.#system, kind, index, option, (chardev) => this.#monitors.addReadline(chardev)),
+        ),
+      );
+    this.#system.serials.push(...(await Promise.all(open('serial', serials))));
+    await Promise.all(open('parallel', parallels));
   }
 
   /** Builds the machine and, without -S, launches it. A second call is an error. */
@@ -161,12 +198,14 @@ export class Emulator {
       });
     }
     for (const id of this.#config.netdevs) system.report.warn(`netdev ${id} has no peer`);
-    for (const text of system.globals.unused((driver) => system.types.get(driver) !== undefined)) {
-      system.report.warn(text);
+    if (system.globals.hasUnused) {
+      await system.needTypes();
+      for (const text of system.globals.unused(system.types)) system.report.warn(text);
     }
+    // Now that the machine's ports are attached: a monitor beside one greets when the user turns to it.
+    await openMuxes(system);
     system.run.attach(machine.runTarget());
     system.phase = 'ready';
-    await openMuxes(system);
     if (this.#config.loadvm) {
       await this.#at(undefined, () => {
         throw new QemuError('no block device can store vmstate for snapshot');
@@ -174,10 +213,4 @@ export class Emulator {
     }
     if (!this.#config.paused) await this.#at(undefined, () => system.run.resume());
   }
-}
-
-function namedChardev(system: System, id: string): Chardev {
-  const found = findChardev(system, id);
-  if (found === undefined) throw new QemuError(`chardev "${id}" not found`);
-  return found;
 }

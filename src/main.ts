@@ -1,5 +1,6 @@
 import { createWriteStream, openSync, readFileSync, writeSync } from 'node:fs';
-import { JsonReader, JsonSyntaxError } from '../qmp/json/reader.js';
+import { parseJson } from '../qmp/json/text.js';
+import { MonitorSet } from '../qmp/monitors.js';
 import { readCommandLine } from './cli/command-line.js';
 import { emptyConfig, type HelpRequest, type StartConfig } from './cli/config.js';
 import { LocatedError } from './cli/located-error.js';
@@ -63,8 +64,14 @@ async function run(arch: TargetArch, options: ReporterOptions, report: Reporter)
   offerTypes(system);
   if ('help' in command) return help(system, objects, command.help);
   takeControl(system, config, report);
+  // A machine that waits for nothing but its end must not end for that.
+  const alive = setInterval(() => {}, 2 ** 30);
   try {
-    const started = new Emulator(system, config, objects).start().then(() => {
+    const emulator = new Emulator(system, config, objects, (exitPreconfig) => {
+      const commandLineOptions = async () => (await import('./cli/describe-groups.js')).describeGroups();
+      return new MonitorSet({ system, objects, exitPreconfig, commandLineOptions });
+    });
+    const started = emulator.start().then(() => {
       if (config.daemonize) daemonReady();
     });
     // A signal or quit may come first; what start-up was waiting for then no longer matters.
@@ -72,7 +79,8 @@ async function run(arch: TargetArch, options: ReporterOptions, report: Reporter)
     await Promise.race([started, system.run.finished]);
     return await system.run.finished;
   } finally {
-    setTimeout(() => exitProcess(1), EXIT_LIMIT_MS).unref();
+    clearInterval(alive);
+    setTimeout(() => exitProcess(1), EXIT_LIMIT_MS);
     await system.dispose();
   }
 }
@@ -88,6 +96,7 @@ function createSystem(arch: TargetArch, config: StartConfig, program: string, re
       display: config.display,
       memPrealloc: config.memPrealloc,
       ...(config.name.guest === undefined ? {} : { name: config.name.guest }),
+      ...(config.escapeCharacter === undefined ? {} : { escapeCharacter: config.escapeCharacter }),
     },
     report,
     traceLine: openLog(config.logFile, report),
@@ -128,13 +137,9 @@ async function help(system: System, objects: UserObjects, request: HelpRequest):
   }
 }
 
-/** The JSON form of -device and -object, in the monitor's dialect. */
+/** The JSON form of -device and -object, in the monitor's dialect. @throws QemuError */
 function parseJsonOption(text: string): JsonObject {
-  const reader = new JsonReader();
-  reader.push(Buffer.from(text));
-  const value = reader.next();
-  if (value instanceof JsonSyntaxError) throw new QemuError(value.desc);
-  if (value === undefined) throw new QemuError('JSON parse error, premature EOI');
+  const value = parseJson(text);
   if (!isJsonObject(value)) throw new QemuError("Invalid parameter type for '<anonymous>', expected: object");
   return value;
 }

@@ -6,6 +6,7 @@ import type { System } from './system/system.js';
 
 /** Offers the types of the rooms that belong to no other offer. */
 export function offerTypes(system: System): void {
+  system.offerTypes('chardev', async () => (await import('./chardev/types.js')).defineChardevTypes(system));
   system.offerTypes('cpu', async () => (await import('./system/cpu.js')).defineCpuTypes(system));
   system.offerTypes('chardev', async () => (await import('./chardev/types.js')).defineChardevTypes(system));
   system.offerTypes('hw/nitro', async () => {

@@ -14,6 +14,7 @@ const AudiodevInfo = struct('Audiodev', { id: str });
 const PRManagerInfo = struct('PRManagerInfo', { id: str, connected: bool });
 const QCryptodevInfo = struct('QCryptodevInfo', { id: str });
 const FirmwareLog = struct('FirmwareLog', { version: optional(str), log: str });
+const PciInfo = struct('PciInfo', { bus: int });
 const GICCapability = struct('GICCapability', { version: int, emulated: bool, kernel: bool });
 
 function noBalloon(): never {
@@ -68,6 +69,7 @@ export const commands = [
     },
   }),
 
+  defineCommand({ name: 'query-pci', returns: list(PciInfo), handler: () => [] }),
   defineCommand({ name: 'query-tpm', returns: list(TPMInfo), handler: () => [] }),
   defineCommand({ name: 'query-tpm-models', returns: list(TpmModel), handler: () => [] }),
   defineCommand({ name: 'query-tpm-types', returns: list(TpmType), handler: () => [] }),

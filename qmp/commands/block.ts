@@ -10,7 +10,19 @@ const BlockDeviceInfo = struct('BlockDeviceInfo', { file: str, 'node-name': str,
 const BlockJobInfo = struct('BlockJobInfo', { device: str, len: int, offset: int, busy: bool, paused: bool });
 const BlockExportInfo = struct('BlockExportInfo', { id: str, 'node-name': str, 'shutting-down': bool });
 const JobInfo = struct('JobInfo', { id: str, 'current-progress': int, 'total-progress': int });
+/** No driver is built in, so that every value of `driver` is refused. */
 const BlockdevDriver = enumeration('BlockdevDriver', []);
+const BlockdevOptions = struct('BlockdevOptions', {
+  driver: BlockdevDriver,
+  'node-name': optional(str),
+  discard: optional(enumeration('BlockdevDiscardOptions', ['ignore', 'unmap'])),
+  cache: optional(struct('BlockdevCacheOptions', { direct: optional(bool), 'no-flush': optional(bool) })),
+  active: optional(bool),
+  'read-only': optional(bool),
+  'auto-read-only': optional(bool),
+  'force-share': optional(bool),
+  'detect-zeroes': optional(enumeration('BlockdevDetectZeroesOptions', ['off', 'on', 'unmap'])),
+});
 
 const device = struct('BlockJobDevice', { device: str });
 const job = struct('JobId', { id: str });
@@ -80,8 +92,7 @@ export const commands = [
 
   defineCommand({
     name: 'blockdev-add',
-    // No driver is built in, so that every value of `driver` is refused.
-    args: struct('BlockdevOptions', { driver: BlockdevDriver, 'node-name': optional(str) }),
+    args: BlockdevOptions,
     allowPreconfig: true,
     handler: () => {},
   }),

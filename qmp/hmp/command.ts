@@ -49,7 +49,7 @@ export function defineHmp<const P extends readonly Parameter[] = readonly []>(de
   };
 }
 
-/** `info NAME` for a query whose text QMP gives: `x-query-*` and the like. */
+/** Whether `word` is one of the command's names. */
 export function answersTo({ name }: HmpCommand, word: string): boolean {
   return name.split('|').includes(word);
 }

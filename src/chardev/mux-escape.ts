@@ -1,5 +1,5 @@
-/** Ctrl-A, as QEMU's -echr defaults to. */
-export const ESCAPE = 0x01;
+/** Ctrl-A, the escape character without -echr. */
+export const CTRL_A = 0x01;
 
 /** What the user asks the multiplexer for. */
 export type MuxCommand = 'help' | 'exit' | 'commit' | 'break' | 'next' | 'timestamps';
@@ -16,31 +16,44 @@ const commands: Readonly<Record<string, MuxCommand>> = {
 
 /** Finds the commands among the bytes a user types. */
 export class MuxEscape {
+  readonly #character: number;
   #escaped = false;
+
+  /** @param character the byte that starts a command, 0 to 255 */
+  constructor(character: number) {
+    this.#character = character;
+  }
 
   /** @returns the byte to pass on, a command, or undefined for a byte that is part of an escape without effect */
   take(byte: number): number | MuxCommand | undefined {
     if (this.#escaped) {
       this.#escaped = false;
-      return byte === ESCAPE ? byte : commands[String.fromCharCode(byte)];
+      return byte === this.#character ? byte : commands[String.fromCharCode(byte)];
     }
-    if (byte !== ESCAPE) return byte;
+    if (byte !== this.#character) return byte;
     this.#escaped = true;
     return undefined;
   }
 }
 
-export const helpText = [
-  '',
-  'C-a h    show this list',
-  'C-a x    end the emulator',
-  'C-a s    write disk changes back to the image (there are no disks here)',
-  'C-a t    time stamps before each line of output, on or off',
-  'C-a b    send a serial break',
-  'C-a c    go on to the next of console and monitor',
-  'C-a C-a  send a C-a',
-  '',
-].join('\n\r');
+/** The commands, for a terminal in raw mode. @param character the escape character */
+export function helpText(character: number): string {
+  const isControl = character > 0 && character < 26;
+  const key = isControl ? `C-${String.fromCharCode(character + 0x60)}` : 'Escape-Char';
+  const head = isControl ? [] : [`Escape-Char set to Ascii: 0x${character.toString(16).padStart(2, '0')}`, ''];
+  return [
+    '',
+    ...head,
+    `${key} h    show this list`,
+    `${key} x    end the emulator`,
+    `${key} s    write disk changes back to the image (there are no disks here)`,
+    `${key} t    time stamps before each line of output, on or off`,
+    `${key} b    send a serial break`,
+    `${key} c    go on to the next of console and monitor`,
+    `${key} ${key}  send ${isControl ? 'a ' : ''}${key}`,
+    '',
+  ].join('\n\r');
+}
 
 /** Puts the time since the first stamp before each line of output. */
 export class LineStamper {

@@ -2,7 +2,7 @@ import { QemuError } from '../system/errors.js';
 import type { BackendData } from './backend.js';
 import { Chardev, type CharFrontend, type CharPort } from './chardev.js';
 import type { BackendContext } from './create.js';
-import { helpText, LineStamper, type MuxCommand, MuxEscape } from './mux-escape.js';
+import { CTRL_A, helpText, LineStamper, type MuxCommand, MuxEscape } from './mux-escape.js';
 import { MuxPort } from './mux-port.js';
 
 const MAX_FRONTENDS = 4;
@@ -15,7 +15,7 @@ export class MuxChardev extends Chardev {
   readonly #baseId: string;
   readonly #context: BackendContext;
   readonly #ports: MuxPort[] = [];
-  readonly #escape = new MuxEscape();
+  readonly #escape: MuxEscape;
   #focus: MuxPort | undefined;
   #base: Chardev | undefined;
   #stamper: LineStamper | undefined;
@@ -39,6 +39,11 @@ export class MuxChardev extends Chardev {
     super(context.type);
     this.#baseId = chardev;
     this.#context = context;
+    this.#escape = new MuxEscape(this.#escapeCharacter);
+  }
+
+  get #escapeCharacter(): number {
+    return this.#context.system.settings.escapeCharacter ?? CTRL_A;
   }
 
   protected override acquire(): void {
@@ -178,7 +183,7 @@ export class MuxChardev extends Chardev {
     const { system } = this.#context;
     switch (command) {
       case 'help':
-        this.write(Buffer.from(helpText));
+        this.write(Buffer.from(helpText(this.#escapeCharacter)));
         return;
       case 'exit':
         this.write(Buffer.from('QEMU: Terminated\n\r'));

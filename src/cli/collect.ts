@@ -1,6 +1,8 @@
 import { QemuError } from '../system/errors.js';
 import type { JsonObject } from '../system/json.js';
+import { parseInteger } from '../system/numbers.js';
 import type { Location, Reporter } from '../system/report.js';
+import { parseRunAs } from '../system/run-as.js';
 import type { Actions } from '../system/run-control.js';
 import { type CharOption, emptyConfig, type HelpRequest, type OptionSet, type StartConfig } from './config.js';
 import { OptionGroups } from './groups.js';
@@ -8,6 +10,7 @@ import { type KeyvalObject, mergeKeyval, parseKeyval, readKeyval } from './keyva
 import { locate } from './located-error.js';
 import type { Opts, OptsGroup } from './opts.js';
 import { applySection, readConfig } from './readconfig.js';
+import { type CharText, readCharText } from './start-chardevs.js';
 import type { WalkedOption } from './walk.js';
 
 /** Ends the reading of options: the program prints a text, or an answer that needs types, and ends. */
@@ -175,6 +178,13 @@ export class OptionCollector {
     nographic: () => {
       this.config.nographic = true;
     },
+    echr: (value) => {
+      const code = parseInteger(value);
+      if (code === undefined || code < 0n || code > 0xffn) {
+        throw new QemuError('Bad argument to echr', { hint: 'It is a byte: a number from 0 to 255.' });
+      }
+      this.config.escapeCharacter = Number(code);
+    },
     nodefaults: () => {
       this.config.defaults = false;
     },
@@ -254,12 +264,12 @@ export class OptionCollector {
     },
     'add-fd': (value, location) => {
       const opts = this.#parse('add-fd', value, location);
-      this.config.fds.push({
-        location,
-        fd: Number(opts.number('fd', -1n)),
-        set: Number(opts.number('set', -1n)),
-        opaque: opts.get('opaque'),
-      });
+      const fd = Number(opts.number('fd', -1n));
+      const set = Number(opts.number('set', -1n));
+      if (opts.get('fd') === undefined) throw new QemuError('fd option is required and must be non-negative');
+      if (fd <= 2) throw new QemuError('fd cannot be a standard I/O stream');
+      if (opts.get('set') === undefined) throw new QemuError('set option is required and must be non-negative');
+      this.config.fds.push({ location, fd, set, opaque: opts.get('opaque') });
     },
     icount: (value, location) => {
       const shift = this.#parse('icount', value, location).get('shift') ?? 'auto';
@@ -269,7 +279,7 @@ export class OptionCollector {
     overcommit: (value, location) => void this.#parse('overcommit', value, location),
     'run-with': (value, location) => {
       const user = this.#parse('run-with', value, location).get('user');
-      if (user !== undefined) this.config.runAs = { user, location };
+      if (user !== undefined) this.config.runAs = parseRunAs(user);
     },
   };
 
@@ -322,17 +332,30 @@ export class OptionCollector {
       this.config.objects.push({ location, mode: 'json', options: this.#parseJson(value) });
       return;
     }
-    const options: KeyvalObject = {};
-    const { help } = readKeyval(value, 'qom-type', options);
-    const type = options['qom-type'];
     if (isHelpWord(value)) throw new HelpAsked({ kind: 'object', name: '', location });
-    if (help) throw new HelpAsked({ kind: 'object', name: typeof type === 'string' ? type : '', location });
-    this.config.objects.push({ location, mode: 'keyval', options: options as JsonObject });
+    const opts = this.#parse('object', value, location);
+    if ([...opts.entries()].some(([key]) => isHelpWord(key))) {
+      throw new HelpAsked({ kind: 'object', name: opts.get('qom-type') ?? '', location });
+    }
+    this.config.objects.push(objectOptions(opts));
   }
 
   #monitor(text: string, location: Location, mode: 'readline' | 'control', pretty: boolean): void {
     this.#noMonitor = false;
-    this.config.monitors.push({ location, mode, pretty, text, readOnly: false });
+    const asked = this.#charText({ text, location });
+    if (asked === undefined) throw new QemuError(`parse error: ${text}`);
+    this.config.monitors.push({ location, mode, pretty, readOnly: false, asked });
+  }
+
+  /** QEMU reads the texts of monitors with the options, and reports what is wrong with them before it gives up. */
+  #charText(option: CharOption): CharText | undefined {
+    try {
+      return readCharText(option);
+    } catch (error) {
+      if (!(error instanceof QemuError)) throw error;
+      this.#report.error(error, option.location);
+      return undefined;
+    }
   }
 
   #action(value: string, location: Location): void {
@@ -423,10 +446,21 @@ function isHelpWord(text: string): boolean {
   return text === 'help' || text === '?';
 }
 
+/** The options of a set as an object; of a repeated key the last counts. */
 function optionSet(opts: Opts): OptionSet {
   const options: JsonObject = { ...(opts.id === undefined ? {} : { id: opts.id }) };
   for (const [key, text] of opts.entries()) options[key] = text;
   return { location: opts.location, mode: 'keyval', options };
+}
+
+/** As optionSet, with the values of a repeated key as an array: properties that are lists take them all. */
+function objectOptions(opts: Opts): OptionSet {
+  const { location, options } = optionSet(opts);
+  for (const key of Object.keys(options)) {
+    const values = [...opts.entries()].filter(([name]) => name === key).map(([, text]) => text);
+    if (values.length > 1) options[key] = values;
+  }
+  return { location, mode: 'opts', options };
 }
 
 const choices: Readonly<Record<keyof Actions, readonly string[]>> = {

@@ -1,12 +1,15 @@
 import type { GlobalProperty } from '../qdev/globals.js';
+import type { InputMode } from '../qom/visitor.js';
 import type { JsonObject } from '../system/json.js';
 import type { Location } from '../system/report.js';
+import type { Identity } from '../system/run-as.js';
 import type { Actions } from '../system/run-control.js';
+import type { CharText } from './start-chardevs.js';
 
 /** Options of one occurrence: text values, or JSON values when they were given as JSON. */
 export interface OptionSet {
   readonly location: Location;
-  readonly mode: 'json' | 'keyval';
+  readonly mode: InputMode;
   readonly options: JsonObject;
 }
 
@@ -16,13 +19,14 @@ export interface CharOption {
   readonly text: string;
 }
 
-/** A monitor: on a chardev of its own (`text`) or one named by -mon. */
+/** A monitor: on a chardev of its own or one named by -mon. */
 export interface MonitorOption {
   readonly location: Location;
   readonly mode: 'readline' | 'control';
   readonly pretty: boolean;
   readonly readOnly: boolean;
-  readonly text?: string;
+  /** Of a legacy text; undefined where -mon names the chardev. */
+  readonly asked?: CharText | undefined;
   readonly chardev?: string;
   readonly id?: string;
 }
@@ -58,6 +62,8 @@ export interface StartConfig {
   actions: Partial<Actions>;
   display: string;
   nographic: boolean;
+  /** -echr, 0 to 255. */
+  escapeCharacter: number | undefined;
   defaults: boolean;
   /** Ports that the machine gets although nobody asked for them. */
   defaultPorts: { serial: boolean; parallel: boolean; monitor: boolean };
@@ -76,7 +82,8 @@ export interface StartConfig {
   images: { path: string; location: Location }[];
   loadvm: boolean;
   fds: { location: Location; fd: number; set: number; opaque: string | undefined }[];
-  runAs: { user: string; location: Location } | undefined;
+  /** Identity to change to once everything is open. */
+  runAs: Identity | undefined;
 }
 
 export function emptyConfig(): StartConfig {
@@ -96,6 +103,7 @@ export function emptyConfig(): StartConfig {
     actions: {},
     display: 'none',
     nographic: false,
+    escapeCharacter: undefined,
     defaults: true,
     defaultPorts: { serial: true, parallel: true, monitor: true },
     paused: false,

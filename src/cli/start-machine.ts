@@ -48,7 +48,9 @@ export async function startAccelerator(
   const { report } = system;
   const candidates: Candidate[] = [];
   let failed = false;
-  for (const option of options) {
+  // QEMU's default where nobody names one.
+  const wanted = options.length > 0 ? options : [{ location: undefined, name: 'tcg', properties: [] }];
+  for (const option of wanted) {
     const known = await system.modules.load('accel', option.name);
     const type = known ? system.types.get(`${option.name}-accel`) : undefined;
     if (type === undefined) {
@@ -69,7 +71,6 @@ export async function startAccelerator(
     if (failed) report.error(new QemuError(`falling back to ${option.name}`));
     return accel;
   }
-  if (!failed) report.error(new QemuError('no accelerator found'));
   throw new Reported();
 }
 

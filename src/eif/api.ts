@@ -1,1 +1,3 @@
+export { sectionName } from './codec/header.js';
 export { LOAD_OFFSET, loadEif } from './load.js';
+export { measureFiles } from './measure-files.js';

@@ -10,10 +10,12 @@ const PIECE = 1024 * 1024;
 /** Longest signature section that is read into memory. */
 const SIGNATURE_LIMIT = 1024 * 1024;
 
+type Pieces = Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
+
 /** A section's payload in pieces, read once. */
 export interface SectionPayload {
   type: number;
-  pieces: Iterable<Uint8Array>;
+  pieces: Pieces;
 }
 
 /** The registers that an image determines, 48 bytes each (SHA-384; spec eif.md, section 7). */
@@ -60,7 +62,7 @@ export async function measureEif(sections: Iterable<SectionPayload>): Promise<Me
     if (type === SectionType.ramdisk) into = ramdisks++ === 0 ? [all, boot] : [all, application];
     if (into.length > 0) await hashInto(into, pieces);
     if (type === SectionType.signature) {
-      const der = signingCertificate(collect(pieces, SIGNATURE_LIMIT)).raw;
+      const der = signingCertificate(await collect(pieces, SIGNATURE_LIMIT)).raw;
       pcr8 = extendPcr(new Uint8Array(48), sha384(der));
     }
   }
@@ -97,17 +99,17 @@ export function signingCertificate(payload: Uint8Array): X509Certificate {
   }
 }
 
-async function hashInto(hashes: readonly Hash[], pieces: Iterable<Uint8Array>): Promise<void> {
-  for (const piece of pieces) {
+async function hashInto(hashes: readonly Hash[], pieces: Pieces): Promise<void> {
+  for await (const piece of pieces) {
     for (const hash of hashes) hash.update(piece);
     await setImmediate();
   }
 }
 
-function collect(pieces: Iterable<Uint8Array>, limit: number): Uint8Array {
+async function collect(pieces: Pieces, limit: number): Promise<Uint8Array> {
   const parts: Uint8Array[] = [];
   let size = 0;
-  for (const piece of pieces) {
+  for await (const piece of pieces) {
     size += piece.length;
     if (size > limit) throw new QemuError(`EIF signature section is longer than ${limit} bytes`);
     parts.push(piece);

@@ -131,6 +131,7 @@ export const libc = {
     'int64_t mmap(void *, size_t, int, int, int, int64_t)',
   ),
   munmap: declare<[address: bigint, length: number]>('int munmap(void *, size_t)'),
+  munmapBlocking: declareBlocking<[address: bigint, length: number]>('int munmap(void *, size_t)'),
   madvise: declare<[address: bigint, length: number, advice: number]>('int madvise(void *, size_t, int)'),
   madviseBlocking: declareBlocking<[address: bigint, length: number, advice: number]>(
     'int madvise(void *, size_t, int)',

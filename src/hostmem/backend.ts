@@ -1,4 +1,5 @@
-import { closeSync } from 'node:fs';
+import { close } from 'node:fs';
+import { promisify } from 'node:util';
 import { Advice, type Mapping, MemPolicy } from '../host/memory.js';
 import type { QomObject } from '../qom/object.js';
 import { resolveLink } from '../qom/path.js';
@@ -18,6 +19,9 @@ export type HostMemPolicy = keyof typeof MemPolicy;
 
 /** NUMA nodes that QEMU knows (MAX_NODES). */
 const MAX_NODES = 128;
+
+/** Unmapped by one call, bytes. */
+const FREE_SLICE = 64 * 2 ** 20;
 
 /** Host memory as a backend type got it. */
 export interface Backing {
@@ -53,6 +57,7 @@ export abstract class HostMemoryBackend extends UserCreatable implements GuestRa
   #backing: Backing | undefined;
   #region: MemoryRegion | undefined;
   #ramOffset = 0;
+  #preallocating = false;
 
   constructor(type: ObjectClass, system: System) {
     super(type);
@@ -92,12 +97,11 @@ export abstract class HostMemoryBackend extends UserCreatable implements GuestRa
   protected override finalize(): void {
     const backing = this.#backing;
     this.#backing = undefined;
-    backing?.mapping.unmap();
-    if (backing?.fd !== undefined) closeSync(backing.fd);
+    if (backing !== undefined) free(backing).catch((error) => this.system.report.error(error));
   }
 
   override canBeDeleted(): boolean {
-    return !this.mapped;
+    return !this.mapped && !this.#preallocating;
   }
 
   /** Name of the RAM block and its region. */
@@ -276,12 +280,21 @@ export abstract class HostMemoryBackend extends UserCreatable implements GuestRa
   }
 
   async #preallocate({ mapping, contents }: Backing): Promise<void> {
+    this.#preallocating = true;
     try {
       await preallocate(mapping, this.preallocThreads, contents !== true);
     } catch (error) {
       throw new QemuError(`qemu_prealloc_mem: preallocating memory failed: ${osErrorText(error)}`, { cause: error });
+    } finally {
+      this.#preallocating = false;
     }
   }
+}
+
+/** Large memory takes its time: neither unmapping nor the last close of a file happens on the main thread. */
+async function free({ mapping, pageSize, fd }: Backing): Promise<void> {
+  await mapping.release(Math.max(FREE_SLICE, pageSize));
+  if (fd !== undefined) await promisify(close)(fd);
 }
 
 /** The memory backends below /objects, in the order they were made. */

@@ -9,11 +9,21 @@ export interface BusClassData {
   readonly maxDevices?: number;
 }
 
+/** Takes part when a device comes to or leaves a bus of a running machine (QEMU: hw/core/hotplug.c). */
+export interface HotplugHandler extends QomObject {
+  /** Before realize. @throws QemuError to refuse the device */
+  prePlug?(device: Device): void | Promise<void>;
+  /** After realize. */
+  plug?(device: Device): void | Promise<void>;
+  /** Before unrealize. @throws QemuError to keep the device */
+  unplug?(device: Device): void | Promise<void>;
+}
+
 /** Where devices plug in. Its devices show as `child[N]` links. */
 export class Bus extends QomObject {
   realized = false;
   /** The handler that allows hot plug; none of our buses has one unless its machine sets it. */
-  hotplugHandler: QomObject | undefined;
+  hotplugHandler: HotplugHandler | undefined;
   readonly #devices = new Map<Device, string>();
 
   get full(): boolean {

@@ -96,8 +96,11 @@ export async function addDevice(host: DeviceHost, options: JsonObject, mode: Inp
   }
   try {
     for (const [name, value] of Object.entries(properties)) await device.set(name, value, mode);
+    await bus?.hotplugHandler?.prePlug?.(device);
     await device.realize(bus);
+    await bus?.hotplugHandler?.plug?.(device);
   } catch (error) {
+    await device.unrealize();
     device.unparent();
     throw error;
   }
@@ -156,6 +159,7 @@ export async function removeDevice(host: DeviceHost, root: QomObject, id: string
     throw new QemuError(`Bus '${busName(bus)}' does not support hotplugging`);
   }
   if (!object.hotpluggable) throw new QemuError(`Device '${object.type.name}' does not support hotplugging`);
+  await bus?.hotplugHandler?.unplug?.(object);
   await object.unrealize();
   object.unparent();
   return object;

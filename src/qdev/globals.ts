@@ -1,5 +1,7 @@
 import type { QomObject } from '../qom/object.js';
+import type { TypeRegistry } from '../qom/types.js';
 import { asError, QemuError } from '../system/errors.js';
+import { deviceData } from './device.js';
 
 /** One `-global driver.property=value`. */
 export interface GlobalProperty {
@@ -32,12 +34,24 @@ export class GlobalProperties {
     }
   }
 
-  /** Warnings for entries that no object took, as QEMU prints them once the machine is up. */
-  unused(isDevice: (driver: string) => boolean): string[] {
+  /** Whether an entry was taken by no object so far. */
+  get hasUnused(): boolean {
+    return this.#entries.some((entry) => !entry.used);
+  }
+
+  /**
+   * Warnings for entries that no object took, once the machine is up: devices that may still be hot plugged are let be.
+   *
+   * @param types with all types defined
+   */
+  unused(types: TypeRegistry): string[] {
     return this.#entries
       .filter((entry) => !entry.used)
-      .flatMap(({ global: { driver, property, value } }) =>
-        isDevice(driver) ? [] : [`global ${driver}.${property}=${value} not used`],
-      );
+      .flatMap(({ global: { driver, property, value } }) => {
+        const type = types.get(driver);
+        if (type === undefined) return [`global ${driver}.${property} has invalid class name`];
+        const mayCome = type.isA('device') && (deviceData(type).hotpluggable ?? true);
+        return mayCome ? [] : [`global ${driver}.${property}=${value} not used`];
+      });
   }
 }

@@ -1,5 +1,6 @@
 import type { JsonValue } from '../system/json.js';
 import type { QomObject } from './object.js';
+import { resolveLink } from './path.js';
 import type { QapiType } from './qapi.js';
 import * as qapi from './qapi.js';
 
@@ -69,6 +70,52 @@ export const prop = {
   of: <T extends JsonValue>(type: string, value: QapiType): Declare<T> => declare<T>(type, value, 'object'),
   enumeration: <V extends string>(type: qapi.EnumType<V>): Declare<V> => declare<V>(type.name, type, 'object'),
 };
+
+/**
+ * A settable `link<TYPE>`: takes the path of an object of that type, '' for none; reads as the canonical path.
+ *
+ * @param root where partial paths are looked up
+ */
+export function linkProperty<O extends QomObject>(
+  type: string,
+  root: () => QomObject,
+  access: {
+    get: (object: O) => QomObject | undefined;
+    set?: (object: O, target: QomObject | undefined) => void;
+    description?: string;
+  },
+): Property {
+  const { get, set, description } = access;
+  return {
+    type: `link<${type}>`,
+    flavour: 'object',
+    value: qapi.str,
+    get: (object) => get(object as O)?.canonicalPath ?? '',
+    target: (object) => get(object as O),
+    ...(set === undefined
+      ? {}
+      : {
+          set: (object: QomObject, path: JsonValue, name: string) =>
+            set(object as O, path === '' ? undefined : resolveLink(root(), name, String(path), type)),
+        }),
+    ...(description === undefined ? {} : { description }),
+  };
+}
+
+/** Another name for a property of an object: type, checks and value are the target's (object_property_add_alias). */
+export function aliasProperty(target: () => QomObject, name: string): Property {
+  const { type, value, description, defaultValue, flavour } = target().property(name);
+  return {
+    type,
+    flavour,
+    get: () => target().get(name),
+    set: (_, v) => target().set(name, v),
+    target: () => target().component(name),
+    ...(value === undefined ? {} : { value }),
+    ...(description === undefined ? {} : { description }),
+    ...(defaultValue === undefined ? {} : { defaultValue }),
+  };
+}
 
 /** qdev properties (DEFINE_PROP_*): set before realize, shown by `info qtree`. */
 export const qdevProp = {

@@ -24,7 +24,8 @@ export function visit(type: QapiType, given: JsonValue, name: string, mode: Inpu
       return visitBuiltin(type, value, name, mode);
     case 'enum': {
       const text = visitString(value, name);
-      if (!type.values.includes(text)) throw new QemuError(`Parameter '${name}' does not accept value '${text}'`);
+      if (!type.values.includes(text))
+        throw new QemuError(`Parameter '${ownName(name)}' does not accept value '${text}'`);
       return text;
     }
     case 'array':
@@ -42,6 +43,14 @@ export function visit(type: QapiType, given: JsonValue, name: string, mode: Inpu
 /** `visit` for the arguments of a command or the options of an object: members are named without a prefix. */
 export function visitMembers(type: ObjectType, value: JsonObject, mode: InputMode = 'json'): JsonObject {
   return visitObject(type, value, '', mode);
+}
+
+/**
+ * The last part of a path; list elements have no name. QEMU names values that are out of their range so, without the way
+ * to them (qapi/qapi-visit-core.c).
+ */
+function ownName(path: string): string {
+  return /(?:\]|\.\d+)$/.test(path) ? 'null' : path.slice(path.lastIndexOf('.') + 1);
 }
 
 function wrongType(name: string, expected: string): QemuError {
@@ -84,14 +93,14 @@ function visitBuiltin(type: BuiltinType, value: JsonValue, name: string, mode: I
     case 'uint16':
     case 'uint32': {
       const wide = visitUint64(value, name, mode);
-      if (wide >> BigInt(unsignedBits[type.name]) !== 0n) throw badValue(name, `${type.name}_t`);
+      if (wide >> BigInt(unsignedBits[type.name]) !== 0n) throw badValue(ownName(name), `${type.name}_t`);
       return Number(wide);
     }
     case 'int8':
     case 'int16':
     case 'int32': {
       const wide = visitInt64(value, name, mode);
-      if (BigInt.asIntN(signedBits[type.name], wide) !== wide) throw badValue(name, `${type.name}_t`);
+      if (BigInt.asIntN(signedBits[type.name], wide) !== wide) throw badValue(ownName(name), `${type.name}_t`);
       return Number(wide);
     }
   }

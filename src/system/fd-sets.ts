@@ -1,4 +1,5 @@
-import { closeSync } from 'node:fs';
+import { closeSync, constants, readFileSync } from 'node:fs';
+import { duplicate } from '../host/fd.js';
 import { QemuError } from './errors.js';
 import type { System } from './system.js';
 
@@ -30,6 +31,21 @@ export class FdSets {
     return chosen;
   }
 
+  /**
+   * Opens `/dev/fdset/ID`: a duplicate of a descriptor of the set that was opened to read, write or both, as asked.
+   *
+   * @param flags of node:fs constants
+   * @throws QemuError when there is no such set or no such descriptor in it
+   */
+  open(id: number, flags: number): number {
+    const fail = (reason: string): QemuError => new QemuError(`Could not open '/dev/fdset/${id}': ${reason}`);
+    const entries = this.#sets.get(id);
+    if (entries === undefined) throw fail('No such file or directory');
+    const fitting = entries.find(({ fd }) => (openFlags(fd) & ACCESS_MODE) === (flags & ACCESS_MODE));
+    if (fitting === undefined) throw fail('Permission denied');
+    return duplicate(fitting.fd);
+  }
+
   /** Closes one descriptor of a set, or all. @throws QemuError when there is no such set or descriptor */
   remove(id: number, fd: number | undefined): void {
     const entries = this.#sets.get(id);
@@ -43,6 +59,14 @@ export class FdSets {
     if (left.length > 0) this.#sets.set(id, left);
     else this.#sets.delete(id);
   }
+}
+
+const ACCESS_MODE = constants.O_RDONLY | constants.O_WRONLY | constants.O_RDWR;
+
+/** Flags a descriptor of this process was opened with. */
+function openFlags(fd: number): number {
+  const flags = /^flags:\s*([0-7]+)$/m.exec(readFileSync(`/proc/self/fdinfo/${fd}`, 'latin1'))?.[1];
+  return Number.parseInt(flags ?? '0', 8);
 }
 
 const ofSystem = new WeakMap<System, FdSets>();

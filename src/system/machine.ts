@@ -6,7 +6,7 @@ import type { Accelerator } from './accelerator.js';
 import { QemuError } from './errors.js';
 import type { Int64, JsonObject } from './json.js';
 import type { RunTarget } from './run-control.js';
-import { completeSmp, SMPConfiguration, type SmpOptions, type SmpTopology } from './smp.js';
+import { completeSmp, SMPConfiguration, type SmpLimits, type SmpOptions, type SmpTopology } from './smp.js';
 import type { System } from './system.js';
 
 /** Class data of machine types (TypeInfo.data of `NAME-machine`). */
@@ -42,6 +42,24 @@ export interface CpuInfo {
   /** Host thread that runs the vCPU, or the process where no thread does. */
   readonly threadId: number;
   readonly props?: JsonObject;
+}
+
+/** The image of an enclave and what it measures to. */
+export interface EnclaveView {
+  readonly debugMode: boolean;
+  /** 0 until it runs. */
+  readonly cid: number;
+  readonly file: string;
+  /** Offsets count from the start of the image; sizes are bytes. */
+  readonly image: {
+    readonly format: 'eif' | 'kernel';
+    readonly size: number;
+    readonly crc32: number;
+    readonly sections: readonly { readonly type: string; readonly offset: number; readonly size: number }[];
+    readonly warnings: readonly string[];
+  };
+  /** PCR 0, 1, 2 and 8 as the image determines them. @throws QemuError when the files have changed */
+  measure(): Promise<ReadonlyMap<number, Uint8Array>>;
 }
 
 export const MemorySizeConfiguration = qapi.struct('MemorySizeConfiguration', {
@@ -89,7 +107,6 @@ export abstract class Machine extends QomObject {
   memoryBackendId = '';
   /** The backend in use, once the machine has its RAM. */
   memoryBackend: QomObject | undefined;
-  smpOptions: SmpOptions = {};
   #smp: SmpTopology | undefined;
 
   constructor(type: ObjectClass, system: System) {
@@ -111,24 +128,19 @@ export abstract class Machine extends QomObject {
     return this.data.defaultCpus ?? 1;
   }
 
-  /** The topology, completed and checked on first use. */
+  /** The topology of -smp, else the machine's default. */
   get smp(): SmpTopology {
-    this.#smp ??= completeSmp(
-      this.smpOptions.cpus === undefined && Object.keys(this.smpOptions).length === 0
-        ? { cpus: this.defaultCpus() }
-        : this.smpOptions,
-      {
-        machine: this.machineName,
-        min: this.data.minCpus ?? 1,
-        max: this.data.maxCpus,
-      },
-    );
+    this.#smp ??= completeSmp({ cpus: this.defaultCpus() }, this.#smpLimits);
     return this.#smp;
   }
 
+  /** @throws QemuError when the topology does not fit together or the machine */
   set smpConfiguration(options: SmpOptions) {
-    this.smpOptions = options;
-    this.#smp = undefined;
+    this.#smp = completeSmp(options, this.#smpLimits);
+  }
+
+  get #smpLimits(): SmpLimits {
+    return { machine: this.machineName, min: this.data.minCpus ?? 1, max: this.data.maxCpus };
   }
 
   get effectiveRamSize(): number {
@@ -144,6 +156,11 @@ export abstract class Machine extends QomObject {
   /** What run control drives; the default is a board on which nothing executes. */
   runTarget(): RunTarget {
     return { start: () => {}, stop: () => {}, reset: () => {} };
+  }
+
+  /** The enclave this machine launches, once its image is loaded. */
+  get enclave(): EnclaveView | undefined {
+    return undefined;
   }
 
   /** Why guest memory cannot be read from here (it was donated to an enclave), undefined when it can. */

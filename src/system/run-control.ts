@@ -156,6 +156,7 @@ export class RunControl {
   end(exitCode: number): void {
     if (this.#ending) return;
     this.#ending = true;
-    this.#finish(exitCode);
+    // The reply to the command that asked for the end goes out first.
+    setImmediate(() => this.#finish(exitCode));
   }
 }

@@ -35,6 +35,8 @@ export interface Settings {
   cpu?: CpuModel;
   /** -mem-prealloc: RAM the machine makes is populated at start. */
   memPrealloc?: boolean;
+  /** -echr: the byte that starts a command to a multiplexed terminal; Ctrl-A without it. */
+  escapeCharacter?: number;
 }
 
 /**

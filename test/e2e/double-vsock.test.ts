@@ -6,7 +6,14 @@ import { promisify } from 'node:util';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { deadline } from '../support/deadline.js';
-import { compile, type DoubleConfig, doubleProgram, doubleUnavailable, startUnderDouble } from '../support/double.js';
+import {
+  compile,
+  type DoubleConfig,
+  doubleProgram,
+  doubleUnavailable,
+  startUnderDouble,
+  stopDoubles,
+} from '../support/double.js';
 
 const test = suite('device double: vsock, paths, speed');
 const run = promisify(execFile);
@@ -28,6 +35,7 @@ test.before(async () => {
   dir = await mkdtemp(join(tmpdir(), 'double-'));
   if (unavailable === undefined) client = await compile('enclave-client', [`${clients}/enclave.c`]);
 });
+test.after.each(stopDoubles);
 test.after(() => rm(dir, { recursive: true }));
 
 /** What a mode of peers.py says, and what the double saw. */

@@ -8,7 +8,14 @@ import { crc32 } from 'node:zlib';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { deadline } from '../support/deadline.js';
-import { compile, type DoubleConfig, deviceCalls, doubleUnavailable, startUnderDouble } from '../support/double.js';
+import {
+  compile,
+  type DoubleConfig,
+  deviceCalls,
+  doubleUnavailable,
+  startUnderDouble,
+  stopDoubles,
+} from '../support/double.js';
 import { exampleImage } from '../support/eif-example.js';
 
 const test = suite('device double');
@@ -26,6 +33,7 @@ test.before(async () => {
   client = `${process.cwd()}/${await compile('enclave-client', [`${clients}/enclave.c`])}`;
   numbers = headerNumbers();
 });
+test.after.each(stopDoubles);
 test.after(() => rm(dir, { recursive: true }));
 
 /** Error numbers as the installed <linux/nitro_enclaves.h> and the C library have them. */

@@ -11,7 +11,7 @@ import type { HostMemoryBackend } from '../../src/hostmem/backend.js';
 import { QemuError } from '../../src/system/errors.js';
 import type { JsonObject, JsonValue } from '../../src/system/json.js';
 import { createUserObjects } from '../../src/system/user-objects.js';
-import { deadline } from '../support/deadline.js';
+import { deadline, eventually } from '../support/deadline.js';
 import { createTestSystem } from '../support/system.js';
 import { thrown } from '../support/thrown.js';
 
@@ -299,7 +299,7 @@ test('huge pages: mapped as such, counted, and given back', async () => {
     assert.is(/^Shared_Hugetlb: +(\d+) kB$/m.exec(entry)?.[1] ?? '0', '0');
     assert.match(entry, /^Private_Hugetlb: +8192 kB$/m);
     objects.delete('m');
-    assert.is(pool()?.free, free);
+    await eventually('the pages to be free', () => pool()?.free === free);
     const error = await thrown(() => objects.add({ ...options, size: (free + 1) * 2 * MIB }));
     assert.is(error.message, 'unable to map backing store for guest RAM: Cannot allocate memory');
     const bound = { ...options, policy: 'bind', 'host-nodes': [0] };

@@ -199,6 +199,16 @@ test('mmap names the errno of a hopeless size', () => {
   );
 });
 
+test('memory can be released off the main thread, in slices', async () => {
+  const mapping = mmap({ size: 5 * MIB });
+  const start = mapping.address.toString(16);
+  await deadline('release', mapping.release(2 * MIB));
+  const line = readFileSync('/proc/self/maps', 'utf8').match(new RegExp(`^0*${start}-.* rw-s`, 'm'));
+  assert.is(line, null);
+  assert.throws(() => [...mapping.windows()], /not mapped any more/);
+  mapping.unmap();
+});
+
 test('a mapping can be aligned beyond its pages, and takes no address space beside it', () => {
   for (const align of [64 * 1024, 2 * MIB, 1 * GIB]) {
     using mapping = mmap({ size: 3 * MIB, align });

@@ -65,6 +65,22 @@ vsockTest('a connection to a CID that nothing serves fails with the errno of the
   );
 });
 
+vsockTest('a running connection attempt ends at its time-out or its abort', async () => {
+  const controller = new AbortController();
+  const attempt = (options: { timeoutMs?: number; signal?: AbortSignal }) =>
+    connectVsock({ cid: 4_000_000, port: 9000, ...options }).then(
+      () => assert.unreachable(),
+      (error: HostError) => error.code,
+    );
+  const start = Date.now();
+  const attempts = Promise.all([attempt({ timeoutMs: 100 }), attempt({ signal: controller.signal })]);
+  setTimeout(() => controller.abort(), 50);
+  const codes = await deadline('both attempts', attempts);
+  if (codes.includes('ENODEV') || codes.includes('ENETUNREACH')) return console.log('\nSKIP refused at once here');
+  assert.equal(codes, ['ETIMEDOUT', 'ECANCELED']);
+  assert.ok(Date.now() - start < 1900, 'the kernel gives up after 2 s by itself');
+});
+
 vsockTest('an aborted connection attempt is cancelled', async () => {
   await deadline(
     'connect',

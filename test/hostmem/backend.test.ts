@@ -11,7 +11,7 @@ import type { UserObjects } from '../../src/qom/user-creatable.js';
 import type { JsonObject } from '../../src/system/json.js';
 import type { System } from '../../src/system/system.js';
 import { createUserObjects } from '../../src/system/user-objects.js';
-import { deadline } from '../support/deadline.js';
+import { deadline, eventually } from '../support/deadline.js';
 import { createTestSystem } from '../support/system.js';
 import { thrown } from '../support/thrown.js';
 
@@ -80,8 +80,8 @@ test('deleting an object unmaps its memory and closes its file', async () => {
   assert.match(mapsLine(address), /memfd:memory-backend-memfd/);
   assert.ok(existsSync(`/proc/self/fd/${fd}`));
   objects.delete('m');
+  await eventually('the file to be closed', () => !existsSync(`/proc/self/fd/${fd}`));
   assert.not.match(mapsLine(address), /memfd:memory-backend-memfd/);
-  assert.not.ok(existsSync(`/proc/self/fd/${fd}`));
 });
 
 test('a memfd is sealed unless seal=off, and copied on write with share=off', async () => {
@@ -108,6 +108,15 @@ test('prealloc populates all of it, at the start or later, and leaves the main t
   assert.is(smaps(later.address, 'Rss'), `${64 * 1024} kB`);
   await later.set('prealloc', false);
   assert.is(later.get('prealloc'), true);
+});
+
+test('an object whose memory is being populated cannot be deleted', async () => {
+  const { objects, add } = setUp();
+  const backend = await add('ram', { size: 64 * MIB });
+  const populating = Promise.resolve(backend.set('prealloc', true));
+  assert.is((await thrown(() => objects.delete('m'))).message, "object 'm' is in use, can not be deleted");
+  await deadline('prealloc', populating);
+  objects.delete('m');
 });
 
 test('64 GiB of memory cost nothing until they are used', async () => {

@@ -4,12 +4,23 @@ import { Bus, busName } from '../../src/qdev/bus.js';
 import { Device } from '../../src/qdev/device.js';
 import { addChildBus, addDevice, allBuses, plugBuiltin, removeDevice } from '../../src/qdev/device-add.js';
 import { qdevProp } from '../../src/qom/property.js';
-import { asError } from '../../src/system/errors.js';
+import { asError, QemuError } from '../../src/system/errors.js';
 import { createTestSystem } from '../support/system.js';
 
 const log: string[] = [];
 
-class Bridge extends Device {}
+class Bridge extends Device {
+  prePlug(device: Device): void {
+    if (device.id === 'unwanted') throw new QemuError('not this one');
+    log.push(`pre ${device.name}`);
+  }
+  plug(device: Device): void {
+    log.push(`plug ${device.name}`);
+  }
+  unplug(device: Device): void {
+    log.push(`unplug ${device.name}`);
+  }
+}
 
 class Leaf extends Device {
   speed = 1;
@@ -117,10 +128,8 @@ test('-global sets defaults of the named type and its children, and says which e
   system.globals.add({ driver: 'nobody', property: 'x', value: '1' });
   const leaf = await addDevice(system, { driver: 'fixed-leaf' }, 'keyval');
   assert.is(leaf.get('speed'), 5);
-  assert.equal(
-    system.globals.unused(() => false),
-    ['global nobody.x=1 not used'],
-  );
+  assert.ok(system.globals.hasUnused);
+  assert.equal(system.globals.unused(system.types), ['global nobody.x has invalid class name']);
   system.globals.add({ driver: 'toy-leaf', property: 'nope', value: '1' });
   assert.is(
     await refusal(addDevice(system, { driver: 'toy-leaf' }, 'keyval')),
@@ -141,7 +150,10 @@ test('on a running machine only hot-pluggable devices on hot-pluggable buses com
     "Parameter 'driver' expects a pluggable device type",
   );
   const bus = bridge.childBuses[0];
-  if (bus !== undefined) bus.hotplugHandler = bridge;
+  if (bus !== undefined && bridge instanceof Bridge) bus.hotplugHandler = bridge;
+  const unwanted = addDevice(system, { driver: 'toy-leaf', id: 'unwanted' }, 'json');
+  assert.is(await refusal(unwanted), 'not this one');
+  assert.is(system.peripheral.findProperty('unwanted'), undefined);
   const leaf = await addDevice(system, { driver: 'toy-leaf', id: 'h' }, 'json');
   assert.is(leaf.get('hotplugged'), true);
   const root = system.tree.root;
@@ -152,7 +164,7 @@ test('on a running machine only hot-pluggable devices on hot-pluggable buses com
   await removeDevice(system, root, '/machine/peripheral/h');
   assert.is(system.peripheral.findProperty('h'), undefined);
   assert.is(bus?.findProperty('child[0]'), undefined);
-  assert.equal(log, ['realize h', 'unrealize h']);
+  assert.equal(log, ['pre h', 'realize h', 'plug h', 'unplug h', 'unrealize h']);
 });
 
 test.run();

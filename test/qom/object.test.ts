@@ -2,7 +2,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { QomObject } from '../../src/qom/object.js';
 import { objectAt, resolveLink, resolvePath } from '../../src/qom/path.js';
-import { prop } from '../../src/qom/property.js';
+import { aliasProperty, linkProperty, prop } from '../../src/qom/property.js';
 import { checkId, createTypeRegistry, isWellFormedId, ObjectTree } from '../../src/qom/tree.js';
 import { QemuError } from '../../src/system/errors.js';
 
@@ -136,6 +136,53 @@ object('types answer for parents and interfaces, and list without abstract types
   assert.ok(types.list('object', true).some((t) => t.name === 'object'));
   assert.throws(() => types.define({ name: 'counter' }), /already defined/);
   assert.throws(() => types.define({ name: 'orphan', parent: 'nope' }), /nope is not defined/);
+});
+object('a link is set by path and checked for its type; an alias is the property it stands for', () => {
+  const { types, tree } = fixture();
+  class Holder extends QomObject {
+    peer: QomObject | undefined;
+  }
+  types.define({
+    name: 'holder',
+    parent: 'object',
+    create: (type) => new Holder(type),
+    properties: {
+      peer: linkProperty<Holder>('counter', () => tree.root, {
+        get: (h) => h.peer,
+        set: (h, target) => {
+          h.peer = target;
+        },
+      }),
+    },
+  });
+  const counter = tree.objects.addChild('c', types.get('counter')?.create() as Counter);
+  const holder = tree.objects.addChild('h', types.get('holder')?.create() as Holder);
+  assert.is(holder.get('peer'), '');
+  holder.set('peer', '/objects/c');
+  assert.is(holder.get('peer'), '/objects/c');
+  assert.is(holder.component('peer'), counter);
+  assert.is(
+    message(() => holder.set('peer', 'h')),
+    "Invalid parameter type for 'peer', expected: counter",
+  );
+  assert.is(
+    message(() => holder.set('peer', 7)),
+    "Invalid parameter type for 'peer', expected: string",
+  );
+  holder.set('peer', '');
+  assert.is(holder.peer, undefined);
+  holder.addProperty(
+    'total',
+    aliasProperty(() => counter, 'count'),
+  );
+  holder.set('total', 9);
+  assert.is(counter.count, 9);
+  assert.is(holder.get('total'), 9);
+  assert.is(holder.property('total').type, 'uint32');
+  assert.is(
+    message(() => holder.set('total', 'x')),
+    "Parameter 'total' expects uint64",
+  );
 });
 object.run();
 

@@ -3,6 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { exampleImage } from './eif-example.js';
 
+const PROGRAM = 'qemu-system-x86_64';
+
 /** A recorded command line: what QEMU 10.2.50 answered. `PROGRAM` stands for the program's name. */
 export interface CommandLine {
   readonly args: string[];
@@ -22,7 +24,15 @@ export interface Deviation {
   readonly status: number;
   readonly runs?: boolean;
   readonly stderr: string;
+  readonly calls?: string[];
   readonly reason: string;
+}
+
+/** What is compared of a run. */
+export interface Answer {
+  readonly status: number | null;
+  readonly runs: boolean;
+  readonly stderr: string;
 }
 
 const data = new URL('../../../test/cli/data/', import.meta.url);
@@ -49,4 +59,42 @@ export async function commandLineFolder(): Promise<{ dir: string; here: (text: s
   await writeFile(join(dir, 'cfg2.ini'), '[nonsense]\n  a = "b"\n');
   await writeFile(join(dir, 'cfg3.ini'), '[device]\n  driver = "nonesuch"\n');
   return { dir, here: (text) => text.replaceAll('/tmp/run', dir) };
+}
+
+/** What each recorded command line is to answer here: as recorded, but for the deviations. */
+export class Expectations {
+  readonly #deviations: Map<string, Deviation>;
+  readonly #here: (text: string) => string;
+
+  private constructor(list: readonly Deviation[], here: (text: string) => string) {
+    this.#deviations = new Map(list.map((deviation) => [deviation.args.join(' '), deviation]));
+    this.#here = here;
+  }
+
+  static async load(here: (text: string) => string): Promise<Expectations> {
+    return new Expectations(await deviations(), here);
+  }
+
+  deviates(line: CommandLine): boolean {
+    return this.#deviations.has(line.args.join(' '));
+  }
+
+  /** The answer to expect, and the device calls when the row has them. */
+  of(line: CommandLine): { answer: Answer; calls: readonly string[] } {
+    const deviation = this.#deviations.get(line.args.join(' '));
+    const { status, stderr } = deviation ?? line;
+    const runs = deviation === undefined ? line.runs : (deviation.runs ?? false);
+    const answer = { status, runs, stderr: this.#here(stderr).replaceAll('PROGRAM', PROGRAM) };
+    return { answer, calls: deviation?.calls ?? line.calls ?? [] };
+  }
+}
+
+/**
+ * An answer without the hint lines that this program adds: those that neither begin with the program's name nor are
+ * `expected`.
+ */
+export function withoutHints(answer: Answer, expected: Answer): Answer {
+  const known = new Set(expected.stderr.split('\n'));
+  const lines = answer.stderr.split('\n').filter((line) => line.startsWith(PROGRAM) || known.has(line));
+  return { ...answer, stderr: lines.join('\n') };
 }

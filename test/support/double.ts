@@ -283,6 +283,13 @@ function lines(stream: Readable, take: (line: string) => void): void {
   });
 }
 
+const running = new Set<UnderDouble>();
+
+/** Ends what a failed test left running; for a suite's after.each hook. */
+export async function stopDoubles(): Promise<void> {
+  await Promise.all([...running].map((double) => double.stop()));
+}
+
 /** Starts a program under the double. */
 export async function startUnderDouble(options: DoubleOptions): Promise<UnderDouble> {
   const { command, config = {}, dumpImage, cwd, env, waitMs = 30_000 } = options;
@@ -294,7 +301,10 @@ export async function startUnderDouble(options: DoubleOptions): Promise<UnderDou
     ...(cwd === undefined ? {} : { cwd }),
     ...(env === undefined ? {} : { env }),
   });
-  return new UnderDouble(child, waitMs);
+  const double = new UnderDouble(child, waitMs);
+  running.add(double);
+  void double.exit.then(() => running.delete(double));
+  return double;
 }
 
 /** Names of the device's calls in order, as `device_calls` of reference/qemu/cli has them: a failure as `CALL -> NAME`. */

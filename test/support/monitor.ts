@@ -2,8 +2,9 @@ import { type ClientOptions, MonitorClient, type MonitorHost } from '../../qmp/c
 import { Dispatcher } from '../../qmp/dispatch.js';
 import { EventPublisher, qmpEvent } from '../../qmp/events.js';
 import { Broadcast } from '../../qmp/session/wire.js';
+import { describeGroups } from '../../src/cli/describe-groups.js';
+import { createModuleApi, offerTypes } from '../../src/module-api.js';
 import { Machine } from '../../src/system/machine.js';
-import type { ModuleApi } from '../../src/system/module-api.js';
 import { createModuleLoader } from '../../src/system/module-loader.js';
 import { createReporter } from '../../src/system/report.js';
 import { System } from '../../src/system/system.js';
@@ -20,26 +21,9 @@ export interface TestMonitor {
   connect(options?: ClientOptions): QmpPeer;
 }
 
-async function moduleApi(system: System): Promise<ModuleApi> {
-  return {
-    system,
-    qom: await import('../../src/qom/api.js'),
-    qdev: await import('../../src/qdev/api.js'),
-    sys: await import('../../src/system/api.js'),
-    lazy: {
-      host: () => import('../../src/host/api.js'),
-      eif: () => import('../../src/eif/api.js'),
-      hostmem: () => import('../../src/hostmem/api.js'),
-      nitro: () => import('../../src/hw/nitro/api.js'),
-    },
-    types: (room) => system.needTypes(room),
-  };
-}
-
 /** @param options `preconfig` leaves the machine to x-exit-preconfig; `paused` is -S */
 export async function createTestMonitor(options: { preconfig?: boolean; paused?: boolean } = {}): Promise<TestMonitor> {
   const messages: string[] = [];
-  let api: ModuleApi | undefined;
   const system: System = new System({
     settings: {
       program: 'qemu-system-x86_64',
@@ -51,12 +35,9 @@ export async function createTestMonitor(options: { preconfig?: boolean; paused?:
     },
     report: createReporter({ program: 'qemu-system-x86_64', write: (text) => messages.push(text) }),
     traceLine: (line) => messages.push(line),
-    modules: createModuleLoader(() => {
-      if (api === undefined) throw new Error('modules are asked for too early');
-      return api;
-    }, undefined),
+    modules: createModuleLoader(() => createModuleApi(system), undefined),
   });
-  api = await moduleApi(system);
+  offerTypes(system);
   const objects = createUserObjects(system);
   await system.modules.load('machine', 'none');
 
@@ -74,16 +55,7 @@ export async function createTestMonitor(options: { preconfig?: boolean; paused?:
     system,
     objects,
     exitPreconfig: start,
-    commandLineOptions: () => [
-      {
-        option: 'memory',
-        parameters: [
-          { name: 'size', type: 'size' },
-          { name: 'slots', type: 'number' },
-          { name: 'maxmem', type: 'size' },
-        ],
-      },
-    ],
+    commandLineOptions: describeGroups,
   };
   const peers: QmpPeer[] = [];
   const publisher = new EventPublisher((message) => {
@@ -102,6 +74,16 @@ export async function createTestMonitor(options: { preconfig?: boolean; paused?:
     },
   };
 }
+
+/** Commands that random arguments must not reach: they end the machine, write files of any name, make what stays. */
+export const harmful: ReadonlySet<string> = new Set([
+  'quit',
+  'system_reset',
+  'pmemsave',
+  'object-add',
+  'chardev-add',
+  'chardev-change',
+]);
 
 /** Sends input and waits until `count` lines came back; then a little longer, for lines that should not come. */
 export async function converse(peer: QmpPeer, input: string | Uint8Array, count: number): Promise<string[]> {

@@ -1,9 +1,8 @@
 import { parseKeyval } from '../../../src/cli/keyval.js';
-import { readPairs } from '../../../src/cli/opts-text.js';
 import { addDevice } from '../../../src/qdev/device-add.js';
-import type { JsonObject } from '../../../src/system/json.js';
 import { options, rest, string } from '../args.js';
 import { defineHmp } from '../command.js';
+import { readOptionText } from '../option-text.js';
 
 /** Ids of the devices that users made. */
 function deviceIds(names: Iterable<{ name: string }>): string[] {
@@ -18,9 +17,7 @@ export const deviceCommands = [
     parameters: [options('device')],
     run: async ({ system }, { device }) => {
       await system.needTypes();
-      const properties: JsonObject = {};
-      for (const { key, value } of readPairs(device ?? '', 'driver')) properties[key] = value;
-      await addDevice(system, properties, 'opts');
+      await addDevice(system, readOptionText('device', device ?? ''), 'opts');
     },
     complete: ({ system }, index) => (index === 0 ? system.types.list('device').map(({ name }) => name) : []),
   }),

@@ -1,4 +1,5 @@
 import type { HmpCommand } from '../command.js';
+import { chardevCommands, chardevInfo } from './chardev.js';
 import { deviceCommands } from './devices.js';
 import { machineInfo } from './machine-info.js';
 import { memoryCommands } from './memory.js';
@@ -10,9 +11,10 @@ export const mainCommands: readonly HmpCommand[] = [
   ...runStateCommands,
   ...qomCommands,
   ...deviceCommands,
+  ...chardevCommands,
   ...memoryCommands,
   ...miscCommands,
 ];
 
 /** Behind `info`. */
-export const infoCommands: readonly HmpCommand[] = [...machineInfo, ...qomInfo, ...miscInfo];
+export const infoCommands: readonly HmpCommand[] = [...machineInfo, ...qomInfo, ...chardevInfo, ...miscInfo];

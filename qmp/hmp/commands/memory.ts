@@ -102,16 +102,34 @@ export const memoryCommands = [
   }),
   defineHmp({
     name: 'dump-guest-memory',
-    usage: '[-p] filename [begin length]',
+    usage: '[-p] [-d] [-z|-l|-s|-w] [-R] filename [begin length]',
     help: 'write guest memory to a file',
-    parameters: [flag('paging', 'p'), filename('filename'), optional(long('begin')), optional(long('length'))],
-    run: async ({ qmp }, { paging, filename: path, begin, length }) =>
-      void (await qmp('dump-guest-memory', {
-        paging,
-        protocol: `file:${path}`,
-        ...(begin === undefined ? {} : { begin: int64(begin) }),
-        ...(length === undefined ? {} : { length: int64(length) }),
-      })),
+    parameters: [
+      flag('paging', 'p'),
+      flag('detach', 'd'),
+      flag('zlib', 'z'),
+      flag('lzo', 'l'),
+      flag('snappy', 's'),
+      flag('windows', 'w'),
+      flag('raw', 'R'),
+      filename('filename'),
+      optional(long('begin')),
+      optional(long('length')),
+    ],
+    run: async ({ qmp }, args) => {
+      const compressed = (['zlib', 'lzo', 'snappy'] as const).find((name) => args[name]);
+      const kdump = compressed === undefined ? undefined : (`kdump-${args.raw ? 'raw-' : ''}${compressed}` as const);
+      const format = args.windows ? 'win-dmp' : kdump;
+      await qmp('dump-guest-memory', {
+        paging: args.paging,
+        protocol: `file:${args.filename}`,
+        ...(args.detach ? { detach: true } : {}),
+        ...(args.begin === undefined ? {} : { begin: int64(args.begin) }),
+        ...(args.length === undefined ? {} : { length: int64(args.length) }),
+        ...(format === undefined ? {} : { format }),
+      });
+      return undefined;
+    },
   }),
   defineHmp({
     name: 'cpu',

@@ -1,22 +1,9 @@
 import type { QomObject } from '../../../src/qom/object.js';
 import { objectAt, resolvePath } from '../../../src/qom/path.js';
-import { QemuError } from '../../../src/system/errors.js';
-import type { JsonValue } from '../../../src/system/json.js';
-import { JsonReader, JsonSyntaxError } from '../../json/reader.js';
+import { parseJson } from '../../json/text.js';
 import { writeJson } from '../../json/writer.js';
 import { flag, optional, rest, string } from '../args.js';
 import { defineHmp, type HmpContext } from '../command.js';
-
-/** @throws QemuError when the text is not one JSON value */
-function fromJson(text: string): JsonValue {
-  const reader = new JsonReader();
-  reader.push(Buffer.from(`${text} `));
-  const value = reader.next();
-  if (value === undefined || value instanceof JsonSyntaxError) {
-    throw new QemuError(value?.desc ?? 'JSON parse error, premature EOI');
-  }
-  return value;
-}
 
 /** Paths below the part of `word` that is already a path. */
 export function completePath({ system }: HmpContext, word: string): string[] {
@@ -74,7 +61,7 @@ export const qomCommands = [
     parameters: [flag('json', 'j'), string('path'), string('property'), rest('value')],
     allowPreconfig: true,
     run: async ({ qmp, system }, { json, path, property, value }) => {
-      if (json) await qmp('qom-set', { path, property, value: fromJson(value) });
+      if (json) await qmp('qom-set', { path, property, value: parseJson(value) });
       else await objectAt(system.tree.root, path).set(property, value, 'keyval');
     },
     complete: completePathAndProperty,

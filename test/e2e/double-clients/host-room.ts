@@ -20,7 +20,7 @@ say('host', {
   module: facts.nitroModuleLoaded(),
   pool: facts.nitroCpuPool(),
   threads: facts.threadsPerCore(),
-  pages: facts.hugePages(),
+  pages: facts.hugePages().map(({ size, total, free }) => ({ size, total, free })),
   nodes: facts.numaNodes(),
 });
 

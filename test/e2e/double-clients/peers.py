@@ -23,7 +23,7 @@ def stream():
 def listening(port, cid=ANY):
     server = stream()
     server.bind((cid, port))
-    server.listen(16)
+    server.listen(1024)
     return server
 
 

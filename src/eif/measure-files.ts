@@ -1,0 +1,54 @@
+import { QemuError } from '../system/errors.js';
+import { planImage } from './build.js';
+import { decodeHeader } from './codec/header.js';
+import { HEAD_SIZE, kernelPayload, recognise } from './kernel.js';
+import type { LoadedImage, LoadOptions } from './load.js';
+import { type Measurements, measureEif } from './measure.js';
+import { bytesPayload, ImageFile } from './read.js';
+
+/** Where an image came from: guest RAM may be out of reach by the time somebody asks for its measurements. */
+export type ImageSource = Pick<LoadOptions, 'kernel' | 'initrd' | 'append' | 'arch'>;
+
+/**
+ * Measures the image of an enclave from its files again. They must still be what was loaded, as far as sizes and the
+ * image's CRC tell.
+ *
+ * @throws QemuError when a file cannot be read or has changed
+ */
+export async function measureFiles(source: ImageSource, loaded: LoadedImage): Promise<Measurements> {
+  const file = await ImageFile.open(source.kernel, `Failed to read '${source.kernel}' again`);
+  try {
+    const head = await file.bytes(0, HEAD_SIZE);
+    if (recognise(head) !== 'eif') return await measureParts(file, head, source, loaded);
+    if (file.size !== loaded.size || decodeHeader(head)?.crc32 !== loaded.crc32) throw changed(source.kernel);
+    return await measureEif(
+      loaded.sections.map(({ type, payload, size }) => ({ type, pieces: file.pieces(payload, size) })),
+    );
+  } finally {
+    await file.close();
+  }
+}
+
+function changed(path: string): QemuError {
+  return new QemuError(`'${path}' has changed since the enclave was started`);
+}
+
+async function measureParts(
+  file: ImageFile,
+  head: Uint8Array,
+  { initrd: path, append = '', arch }: ImageSource,
+  loaded: LoadedImage,
+): Promise<Measurements> {
+  const kernel = await kernelPayload(file, head, arch);
+  const initrd = path === undefined ? undefined : await ImageFile.open(path, `Failed to read '${path}' again`);
+  try {
+    const cmdline = bytesPayload(Buffer.from(append));
+    const plan = planImage(arch, { kernel, cmdline, initrd: initrd ?? bytesPayload(new Uint8Array()) });
+    if (plan.size !== loaded.size) throw changed(file.path);
+    return await measureEif(
+      plan.parts.map(({ section, payload }) => ({ type: section.type, pieces: payload.pieces() })),
+    );
+  } finally {
+    await initrd?.close();
+  }
+}
