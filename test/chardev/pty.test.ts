@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { lstatSync, openSync, readlinkSync } from 'node:fs';
+import { constants, lstatSync, openSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
-import { ReadStream, WriteStream } from 'node:tty';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { addChardev, removeChardev } from '../../src/chardev/create.js';
+import { FdStream } from '../../src/host/stream.js';
 import {
   createChardevSystem,
   hasPython,
@@ -36,18 +36,15 @@ test('a terminal program may come, go and come again', async () => {
   const frontend = new Recorder(chardev);
   assert.is(frontend.port?.write(Buffer.from('lost')), true);
   for (let round = 1; round <= 2; round++) {
-    const terminal = new ReadStream(openSync(path, 'r+'));
-    const writer = new WriteStream(openSync(path, 'r+'));
+    const terminal = new FdStream(openSync(path, constants.O_RDWR | constants.O_NOCTTY));
     await eventually('opened', () => frontend.events.filter((event) => event === 'opened').length === round);
     const heard: Buffer[] = [];
     terminal.on('data', (data: Buffer) => heard.push(data));
-    terminal.on('error', () => {});
-    writer.write(`typed \x03 ${round}\r`);
+    terminal.write(`typed \x03 ${round}\r`);
     await eventually('the words', () => frontend.text.endsWith(`typed \x03 ${round}\r`));
     frontend.port?.write(Buffer.from(`shown ${round}\r\n`));
     await eventually('the answer', () => Buffer.concat(heard).toString() === `shown ${round}\r\n`);
     terminal.destroy();
-    writer.destroy();
     await eventually('closed', () => frontend.events.filter((event) => event === 'closed').length === round);
   }
   chardev.detach(frontend);
