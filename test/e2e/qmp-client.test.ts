@@ -1,5 +1,5 @@
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -15,6 +15,12 @@ const bin = 'dist/src/bin/nitro-qmp.js';
 const folder = mkdtempSync(join(tmpdir(), 'qmp-client-'));
 let made = 0;
 
+/** A socket file is there before it can be connected to; this is the flag for the latter (__SO_ACCEPTCON). */
+function isListening(name: string): boolean {
+  const sockets = readFileSync('/proc/net/unix', 'utf8').split('\n');
+  return sockets.some((line) => line.endsWith(` ${name}`) && line.split(' ')[3] === '00010000');
+}
+
 /** A real QEMU without a machine. */
 class Qemu {
   readonly path = join(folder, `qmp${made++}`);
@@ -27,7 +33,7 @@ class Qemu {
   }
 
   async ready(): Promise<this> {
-    await eventually('the socket of QEMU', () => existsSync(this.path), 30_000);
+    await eventually('the socket of QEMU', () => isListening(this.path), 30_000);
     return this;
   }
 
@@ -172,8 +178,7 @@ client('descriptors by getfd and add-fd, on a path and on an abstract name', asy
   const abstract = `qmp-client-${process.pid}`;
   await using named = await new Qemu().ready();
   await using unnamed = new Qemu(`unix:${abstract},abstract=on,server=on,wait=off`);
-  const isListening = () => readFileSync('/proc/net/unix', 'utf8').includes(`@${abstract}`);
-  await eventually('the abstract socket', isListening, 30_000);
+  await eventually('the abstract socket', () => isListening(`@${abstract}`), 30_000);
   const fd = openSync('/dev/null', 'r');
   for (const [endpoint, { pid }] of [
     [{ path: named.path, descriptors: true }, named.process],
@@ -237,7 +242,7 @@ client("this project's own emulator, by the same calls", async () => {
   ]);
   const exited = new Promise<number | null>((resolve) => own.once('exit', resolve));
   try {
-    await eventually('the socket', () => existsSync(path), 30_000);
+    await eventually('the socket', () => isListening(path), 30_000);
     await using qmp = await connect(path, { oob: true });
     const shutdown = qmp.waitFor('SHUTDOWN');
     const get = () => qmp.execute('qom-get', { path: '/machine', property: 'type' });
@@ -392,10 +397,14 @@ shell('on a terminal: prompt, completion, history, events, interruption, end', a
 shell('the human monitor on a terminal', async () => {
   if (!has('tmux', '-V')) return console.log('SKIP tmux is not installed');
   await using qemu = await new Qemu().ready();
-  using screen = new Screen(`HOME=${folder} ${process.execPath} ${bin} --hmp ${qemu.path}; exec sleep 60`);
+  using screen = new Screen(
+    `HOME=${folder} ${process.execPath} ${bin} --hmp ${qemu.path}; echo status $?; exec sleep 60`,
+  );
   await screen.shows('(hmp)');
   screen.keys('info status', 'Enter');
   await screen.shows('VM status: running');
+  screen.keys('C-d');
+  await screen.shows('status 0');
 });
 
 shell.run();

@@ -15,7 +15,14 @@ const line = fc.oneof(
 );
 const schema = new SchemaIndex([
   { name: 'a', 'meta-type': 'command', 'arg-type': '0' },
-  { name: '0', 'meta-type': 'object', members: [{ name: 'a', type: '0' }, { name: 'e', type: '1' }] },
+  {
+    name: '0',
+    'meta-type': 'object',
+    members: [
+      { name: 'a', type: '0' },
+      { name: 'e', type: '1' },
+    ],
+  },
   { name: '1', 'meta-type': 'enum', members: [{ name: 'a' }, { name: '1' }] },
 ]);
 
@@ -40,7 +47,9 @@ shell('a server that says anything is understood or left, and no command is forg
   const piece = fc.oneof(
     fc.uint8Array({ maxLength: 20 }).map((bytes) => Buffer.from(bytes)),
     fc.tuple(fc.nat(message.length), fc.nat(message.length)).map(([a, b]) => Buffer.from(message.slice(a, b))),
-    fc.constantFrom('{"return":', '{"error":', '{"event":', '"id":2}', '2', '{}', ',', '}').map((text) => Buffer.from(text)),
+    fc
+      .constantFrom('{"return":', '{"error":', '{"event":', '"id":2}', '2', '{}', ',', '}')
+      .map((text) => Buffer.from(text)),
   );
   await fc.assert(
     fc.asyncProperty(fc.array(piece, { maxLength: 6 }), async (pieces) => {
