@@ -25,7 +25,7 @@ export class Emulator {
   readonly #config: StartConfig;
   readonly #monitors: Monitors;
   readonly #objects: UserObjects;
-  #exitPreconfig: Promise<void> | undefined;
+  #built = false;
 
   /** @param monitors makes the door to the monitors, whose host this is */
   constructor(
@@ -37,7 +37,7 @@ export class Emulator {
     this.#system = system;
     this.#config = config;
     this.#objects = objects;
-    this.#monitors = monitors(() => this.#exitByMonitor());
+    this.#monitors = monitors(() => this.exitPreconfig());
   }
 
   /** Reports an error at its option and passes on that it has been said. */
@@ -58,6 +58,27 @@ export class Emulator {
    * @throws Reported once the error is on stderr
    */
   async start(): Promise<void> {
+    const { preconfig } = this.#config;
+    this.#built = !preconfig;
+    await this.#making(async () => {
+      await this.#prepare();
+      if (!preconfig) await this.#build();
+    });
+    if (!preconfig) await this.#launch();
+  }
+
+  /** Monitors wait while this works. When it fails the process ends, and they get no answer. */
+  async #making(work: () => Promise<void>): Promise<void> {
+    let done = (): void => {};
+    this.#system.making = new Promise((resolve) => {
+      done = resolve;
+    });
+    await work();
+    this.#system.making = undefined;
+    done();
+  }
+
+  async #prepare(): Promise<void> {
     const system = this.#system;
     const config = this.#config;
     const { type, accel: _accel, ...properties } = config.machine;
@@ -83,13 +104,12 @@ export class Emulator {
       const text = config.cpu;
       system.settings.cpu = await this.#at(undefined, () => parseCpuModel(system.settings.arch, text));
     }
+    if (config.preconfig) await openMuxes(system);
     const { runAs } = config;
     if (runAs !== undefined) {
       const { runAs: change } = await import('./system/run-as.js');
       await this.#at(undefined, () => change(runAs));
     }
-    if (config.preconfig) await openMuxes(system);
-    else await this.exitPreconfig();
   }
 
   /** The objects of -object, all checked before the first is made. */
@@ -174,23 +194,21 @@ export class Emulator {
     await Promise.all(open('parallel', parallels));
   }
 
-  /** x-exit-preconfig: a machine that cannot be built ends the process, once the reply is out. */
-  async #exitByMonitor(): Promise<void> {
+  /** Builds the machine and, without -S, launches it; a failure ends the process. A second call is an error. */
+  async exitPreconfig(): Promise<void> {
+    if (this.#built) throw new QemuError('The command is permitted only before machine initialization');
+    this.#built = true;
     try {
-      await this.exitPreconfig();
+      await this.#making(() => this.#build());
+      await this.#launch();
     } catch (error) {
-      if (error instanceof Reported) this.#system.run.end(1);
+      this.#system.run.end(1);
       throw error;
     }
   }
 
-  /** Builds the machine and, without -S, launches it. A second call is an error. */
-  async exitPreconfig(): Promise<void> {
-    if (this.#exitPreconfig !== undefined) {
-      throw new QemuError('The command is permitted only before machine initialization');
-    }
-    this.#exitPreconfig = this.#build();
-    await this.#exitPreconfig;
+  async #launch(): Promise<void> {
+    if (!this.#config.paused) await this.#at(undefined, () => this.#system.run.resume());
   }
 
   async #build(): Promise<void> {
@@ -222,6 +240,5 @@ export class Emulator {
         throw new QemuError('no block device can store vmstate for snapshot');
       });
     }
-    if (!this.#config.paused) await this.#at(undefined, () => system.run.resume());
   }
 }

@@ -33,6 +33,7 @@ export class HmpInterpreter {
 
   /** Runs a line and returns its output, lines ending in \n. Never rejects for what a user may type. */
   async run(line: string): Promise<string> {
+    if (!/^\s*q(uit)?\s*$/.test(line)) await this.context.system.making;
     try {
       const parsed = this.#parse(line);
       return parsed === undefined ? '' : await this.#execute(parsed);

@@ -60,6 +60,8 @@ export class System implements DeviceHost {
   readonly report: Reporter;
   readonly modules: ModuleLoader;
   phase: Phase = 'preconfig';
+  /** Pending while options become a machine. Monitors hold commands back until then: QEMU's main loop would not run yet. */
+  making: Promise<void> | undefined;
   #machine: Machine | undefined;
   #accel: Accelerator | undefined;
   #nodes: { peripheral: QomObject; peripheralAnon: QomObject; unattached: QomObject; sysbus: Bus } | undefined;
