@@ -256,8 +256,8 @@ export class SocketChardev extends Chardev {
     });
     this.#connections.add(connection);
     const frontend = this.#makeFrontend?.(connection) ?? { receive: () => {} };
-    frontend.opened?.();
     connection.resume();
+    frontend.opened?.();
   }
 
   #left(connection: SocketConnection): void {
@@ -297,6 +297,10 @@ export class SocketChardev extends Chardev {
 
   override get queued(): number {
     return this.#current?.queued ?? 0;
+  }
+
+  override get subprotocol(): string | undefined {
+    return this.#current?.subprotocol;
   }
 
   protected override flow(on: boolean): void {

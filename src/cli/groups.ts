@@ -115,7 +115,11 @@ export const groupSpecs: readonly GroupSpec[] = [
   { name: 'option-rom', implied: 'romfile', keys: [number('bootindex'), text('romfile')] },
   { name: 'plugin', implied: 'file', keys: [] },
   { name: 'trace', implied: 'enable', keys: [text('enable'), text('events'), text('file')] },
-  { name: 'mon', implied: 'chardev', keys: [text('mode'), text('chardev'), bool('pretty'), bool('x-read-only')] },
+  {
+    name: 'mon',
+    implied: 'chardev',
+    keys: [text('mode'), text('chardev'), bool('pretty'), bool('x-read-only'), size('x-event-queue')],
+  },
   { name: 'global', keys: [text('driver'), text('property'), text('value')] },
   { name: 'rtc', merge: true, keys: [text('base'), text('clock'), text('driftfix')] },
   { name: 'net', implied: 'type', keys: [] },
