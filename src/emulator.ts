@@ -15,8 +15,8 @@ import type { System } from './system/system.js';
 
 /** Monitors on character devices. */
 export interface Monitors {
-  addControl(chardev: Chardev, options: { pretty: boolean; readOnly: boolean }): void;
-  addReadline(chardev: Chardev): Promise<void>;
+  addControl(chardev: Chardev, options: { pretty: boolean; readOnly: boolean; eventQueue?: number }): void;
+  addReadline(chardev: Chardev, options?: { readOnly?: boolean }): Promise<void>;
 }
 
 /** The machine's phases from options to running, in QEMU's order (system/vl.c, qemu_init). */
@@ -177,7 +177,7 @@ export class Emulator {
             : await openCharText(this.#system, `compat_monitor${index}`, asked);
         if (chardev === undefined) throw new QemuError(`chardev "${id}" not found`);
         if (option.mode === 'control') this.#monitors.addControl(chardev, option);
-        else await this.#monitors.addReadline(chardev);
+        else await this.#monitors.addReadline(chardev, option);
       });
     }
   }

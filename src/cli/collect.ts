@@ -166,6 +166,7 @@ export class OptionCollector {
         pretty: opts.bool('pretty', false),
         chardev: opts.get('chardev') ?? '',
         readOnly: opts.bool('x-read-only', false),
+        ...(opts.get('x-event-queue') === undefined ? {} : { eventQueue: Number(opts.size('x-event-queue', 0n)) }),
         ...(opts.id === undefined ? {} : { id: opts.id }),
       });
     },
