@@ -36,6 +36,8 @@ const options = {
 const commonJs = {
   ...options,
   format: 'cjs',
+  // See cached-main.cjs: packages are required, modules from outside are loaded with importModule.
+  supported: { 'dynamic-import': false },
   define: { PACKAGE_VERSION: JSON.stringify(version), 'import.meta.url': '__moduleUrl' },
   banner: { js: 'const __moduleUrl = require("node:url").pathToFileURL(__filename).href;' },
 };

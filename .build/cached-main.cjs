@@ -4,7 +4,7 @@
 // compares no more than its length.
 'use strict';
 const { readFileSync, renameSync, rmSync, writeFileSync } = require('node:fs');
-const { Script, constants } = require('node:vm');
+const { Script } = require('node:vm');
 
 const filename = `${__dirname}/PROGRAM.cjs`;
 const cache = `${__dirname}/PROGRAM-${process.version}-${process.arch}.cache`;
@@ -27,15 +27,17 @@ function writeCache() {
   }
 }
 
+// With a code cache V8 does not find the way back to Node's loader from an import() (Node 20): this file's is lent.
+const importModule = (url) => import(url);
+
 // The bundle is ASCII. As V8 gets it one byte a character, nothing is decoded.
 const source = readFileSync(filename, 'latin1');
 const cachedData = readCache();
-const script = new Script(`(function (exports, require, module, __filename, __dirname) {${source}\n})`, {
+const script = new Script(`(function (exports, require, module, __filename, __dirname, importModule) {${source}\n})`, {
   filename,
   cachedData,
-  importModuleDynamically: constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
 });
 // Flags given by a user who is looking for something are no reason to write it anew.
 const plain = process.execArgv.length === 0 && process.env.NODE_OPTIONS === undefined;
 if (plain && (cachedData === undefined || script.cachedDataRejected)) process.on('exit', writeCache);
-script.runInThisContext()(exports, require, module, filename, __dirname);
+script.runInThisContext()(exports, require, module, filename, __dirname, importModule);

@@ -437,6 +437,7 @@ export class OptionCollector {
   #finishDefaults(): void {
     const { config } = this;
     if (config.nographic) config.display = 'none';
+    if (config.devices.some(({ options }) => options.driver === 'isa-serial')) this.#noSerial = false;
     config.defaultPorts = config.defaults
       ? { serial: this.#noSerial, parallel: this.#noParallel, monitor: this.#noMonitor }
       : { serial: false, parallel: false, monitor: false };

@@ -9,6 +9,9 @@ import type { ModuleInit, ModuleLoader } from './modules.js';
 
 type Kind = 'accel' | 'machine';
 
+/** The bundle's import(), which has none of its own (.build/cached-main.cjs). */
+declare const importModule: ((url: string) => Promise<unknown>) | undefined;
+
 /** Names are file names: nothing that could leave the directory. */
 const wellFormed = /^[A-Za-z0-9][A-Za-z0-9._-]*$/;
 
@@ -20,7 +23,8 @@ function builtinFile(kind: Kind, name: string): string {
 /** The bundle's own modules are CommonJS: bringing up the loader of ES modules takes 8 ms where `node -e 0` takes 25. */
 async function loadFile(file: string): Promise<unknown> {
   if (bundled && file.startsWith(fileURLToPath(compiledRoot))) return createRequire(import.meta.url)(file);
-  return await import(pathToFileURL(file).href);
+  const { href } = pathToFileURL(file);
+  return await (typeof importModule === 'function' ? importModule(href) : import(href));
 }
 
 /**
