@@ -82,7 +82,7 @@ test("the enclave's own end: SHUTDOWN guest-shutdown, status 0, the console deli
   const { double, qmp } = await start({ bare: true, args, config: { console: { available: false } } });
   const reader = connect(socket).setEncoding('utf8').pause();
   await deadline('the connection', once(reader, 'connect'));
-  await double.control('console', { available: true, lines: 2000 });
+  await double.control('console', { available: true, lines: 10_000 });
   await double.record('console_sent');
   await double.control('end', {});
   await double.record('enclave_end');
@@ -91,7 +91,7 @@ test("the enclave's own end: SHUTDOWN guest-shutdown, status 0, the console deli
   reader.on('data', (text: string) => (read += text)).resume();
   assert.equal(await qmp.event('SHUTDOWN'), { guest: true, reason: 'guest-shutdown' });
   assert.equal(await double.ended(), { code: 0, signal: null });
-  sameText(read, consoleLines(2000));
+  sameText(read, consoleLines(10_000));
   assert.is((await double.record('release')).was_running, false);
   assert.is(double.stderr, '');
 });
