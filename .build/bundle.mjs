@@ -1,9 +1,12 @@
-// Bundles every process and worker entry into dist/bundle. Start-up is bound by the number of files the module loader
-// opens, so what one command line needs must be a handful of chunks; machine, accelerator and monitor parts stay
-// separate entries, loaded only when asked for.
+// Bundles every process and worker entry into dist/bundle, as docs/architecture.md ("The bundle") tells.
 
-import { existsSync } from 'node:fs';
-import { chmod, readdir, readFile, rm } from 'node:fs/promises';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync } from 'node:fs';
+import { chmod, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { createConnection } from 'node:net';
+import { tmpdir } from 'node:os';
+import { basename, join } from 'node:path';
 import { build } from 'esbuild';
 
 const outdir = 'dist/bundle';
@@ -16,26 +19,74 @@ const list = async (dir, suffix) =>
 const bins = await list('src/bin', '.ts');
 const modules = [...(await list('machines', '.ts')), ...(await list('accel', '/module.ts'))];
 const workers = (await Promise.all(['src', 'qmp', 'accel', 'machines'].map((d) => list(d, '.worker.ts')))).flat();
-const libraries = ['qmp/client/index.ts'].filter((f) => existsSync(f));
 
-await rm(outdir, { recursive: true, force: true });
-await build({
-  entryPoints: [...bins, ...modules, ...workers, ...libraries],
+const options = {
   outdir,
   outbase: '.',
   bundle: true,
-  splitting: true,
-  format: 'esm',
   platform: 'node',
   target: 'node20',
   external: ['koffi', '@koromix/*', 'ws', 'json-rpc-2.0'],
-  define: { PACKAGE_VERSION: JSON.stringify(version) },
   sourcemap: false,
   minifySyntax: true,
   minifyWhitespace: true,
-  keepNames: false,
   legalComments: 'none',
-  chunkNames: 'chunks/[name]-[hash]',
   logLevel: 'warning',
-});
+};
+const commonJs = {
+  ...options,
+  format: 'cjs',
+  // See cached-main.cjs: packages are required, modules from outside are loaded with importModule.
+  supported: { 'dynamic-import': false },
+  define: { PACKAGE_VERSION: JSON.stringify(version), 'import.meta.url': '__moduleUrl' },
+  banner: { js: 'const __moduleUrl = require("node:url").pathToFileURL(__filename).href;' },
+};
+
+await rm(outdir, { recursive: true, force: true });
+const [main] = await Promise.all([
+  build({
+    ...commonJs,
+    entryPoints: ['src/main.ts'],
+    entryNames: '[dir]/[name]-[hash]',
+    outExtension: { '.js': '.cjs' },
+    metafile: true,
+  }),
+  build({ ...commonJs, entryPoints: [...bins, ...modules, ...workers], external: [...options.external, '../main.js'] }),
+  build({ ...options, format: 'esm', entryPoints: ['qmp/client/index.ts'] }),
+]);
+const [program] = Object.keys(main.metafile.outputs).map((file) => basename(file, '.cjs'));
+const loader = await readFile('.build/cached-main.cjs', 'utf8');
+await writeFile(`${outdir}/src/main.js`, loader.replaceAll('PROGRAM', program));
+await writeFile(`${outdir}/package.json`, '{"type":"commonjs"}\n');
+await mkdir(`${outdir}/qmp`, { recursive: true });
+await writeFile(`${outdir}/qmp/package.json`, '{"type":"module"}\n');
 for (const bin of bins) await chmod(`${outdir}/${bin.replace(/\.ts$/, '.js')}`, 0o755);
+await makeCodeCache();
+
+/** The first run writes the code cache when it ends; what it has compiled by then is in it. */
+async function makeCodeCache() {
+  const dir = mkdtempSync(join(tmpdir(), 'nitro-emu-bundle-'));
+  const path = join(dir, 'qmp');
+  const qmp = `unix:${path},server=on,wait=off`;
+  const bin = `${outdir}/src/bin/qemu-system-x86_64.js`;
+  const child = spawn(process.execPath, [bin, '-M', 'none', '-display', 'none', '-monitor', 'stdio', '-qmp', qmp], {
+    stdio: ['pipe', 'ignore', 'inherit'],
+    timeout: 30_000,
+  });
+  const closed = once(child, 'close');
+  let ended = false;
+  void closed.then(() => {
+    ended = true;
+  });
+  while (!existsSync(path) && !ended) await new Promise((resolve) => setTimeout(resolve, 20));
+  const client = createConnection(path).on('error', () => child.kill());
+  client.resume();
+  const get = { execute: 'qom-get', arguments: { path: '/machine', property: 'type' } };
+  for (const request of [{ execute: 'qmp_capabilities' }, get, get, { execute: 'quit' }]) {
+    client.write(JSON.stringify(request));
+  }
+  const [status] = await closed;
+  client.destroy();
+  await rm(dir, { recursive: true });
+  if (status !== 0) console.warn(`${bin} did not run here (${status}): the first user's run will make its code cache`);
+}

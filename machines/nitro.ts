@@ -1,6 +1,9 @@
 import type { EnclaveAccelerator } from '../accel/accel.js';
+import type { EnclaveSerialBus } from '../src/hw/nitro/api.js';
+import type { Bus } from '../src/qdev/api.js';
 import type { ObjectClass } from '../src/qom/types.js';
 import type { Accelerator } from '../src/system/accelerator.js';
+import type { JsonObject } from '../src/system/json.js';
 import type { CpuInfo, EnclaveView, MachineClassData } from '../src/system/machine.js';
 import type { ModuleApi } from '../src/system/module-api.js';
 import type { RunTarget } from '../src/system/run-control.js';
@@ -29,6 +32,7 @@ export default function nitro(api: ModuleApi): void {
     #vcpus: CpuInfo[] = [];
     #cid = 0;
     #enclave: EnclaveView | undefined;
+    #serialBus: EnclaveSerialBus | undefined;
 
     override async preflight(): Promise<void> {
       const { accel } = system;
@@ -116,6 +120,19 @@ export default function nitro(api: ModuleApi): void {
       }
     }
 
+    /** libvirt's <console> is an isa-serial with a chardev: here the enclave's console. */
+    override async boardBus(type: ObjectClass, properties: JsonObject): Promise<Bus | undefined> {
+      if (!type.isA('isa-serial') || !('chardev' in properties)) return undefined;
+      if (this.#serialBus === undefined) {
+        const { EnclaveSerialBus } = await api.lazy.nitro();
+        const busType = system.types.get('ISA');
+        if (busType === undefined) throw new Error('type ISA is not defined');
+        const bus = new EnclaveSerialBus(busType, system, this.#accel?.debugMode ?? false);
+        this.#serialBus = system.unattached.addChild('isa.0', bus);
+      }
+      return this.#serialBus;
+    }
+
     override runTarget(): RunTarget {
       return {
         start: async () => {
@@ -144,14 +161,14 @@ export default function nitro(api: ModuleApi): void {
         return { index, object, threadId: process.pid };
       });
       const { findBridge } = await api.lazy.nitro();
-      const bridge = findBridge(system);
-      accel.onEnd(() => void this.#ended(bridge));
-      await bridge?.startEnclave(cid);
+      const services = [findBridge(system), this.#serialBus].filter((service) => service !== undefined);
+      accel.onEnd(() => void this.#ended(services));
+      for (const service of services) await service.startEnclave(cid);
       system.events.emit({ type: 'enclave-started', cid });
     }
 
-    async #ended(bridge: { endEnclave(): Promise<void> } | undefined): Promise<void> {
-      await bridge?.endEnclave();
+    async #ended(services: readonly { endEnclave(): Promise<void> }[]): Promise<void> {
+      await Promise.all(services.map((service) => service.endEnclave()));
       await system.run.requestShutdown('guest-shutdown');
     }
 

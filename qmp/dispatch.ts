@@ -25,11 +25,13 @@ export class Dispatcher {
 
   /**
    * Checks the arguments and runs a command. The reply comes at once where the handler gives it at once; the first
-   * command of an area waits for its code.
+   * command of an area waits for its code, and all but quit wait for a machine that is being made.
    *
    * @throws QemuError (or rejects with one), which becomes the error reply
    */
-  dispatch(name: string, args: JsonObject): JsonValue | Promise<JsonValue> {
+  dispatch(name: string, args: JsonObject, { oob } = { oob: false }): JsonValue | Promise<JsonValue> {
+    const { making } = this.#context.system;
+    if (making !== undefined && name !== 'quit' && !oob) return making.then(() => this.dispatch(name, args));
     const command = loadedCommand(name);
     if (command !== undefined) return this.#run(command, args);
     if (!hasCommand(name)) {

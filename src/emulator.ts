@@ -15,8 +15,8 @@ import type { System } from './system/system.js';
 
 /** Monitors on character devices. */
 export interface Monitors {
-  addControl(chardev: Chardev, options: { pretty: boolean; readOnly: boolean }): void;
-  addReadline(chardev: Chardev): Promise<void>;
+  addControl(chardev: Chardev, options: { pretty: boolean; readOnly: boolean; eventQueue?: number }): void;
+  addReadline(chardev: Chardev, options?: { readOnly?: boolean }): Promise<void>;
 }
 
 /** The machine's phases from options to running, in QEMU's order (system/vl.c, qemu_init). */
@@ -25,7 +25,7 @@ export class Emulator {
   readonly #config: StartConfig;
   readonly #monitors: Monitors;
   readonly #objects: UserObjects;
-  #exitPreconfig: Promise<void> | undefined;
+  #built = false;
 
   /** @param monitors makes the door to the monitors, whose host this is */
   constructor(
@@ -46,8 +46,9 @@ export class Emulator {
       return await work();
     } catch (error) {
       if (error instanceof Reported) throw error;
-      this.#system.report.error(asError(error), location);
-      throw new Reported();
+      const cause = asError(error);
+      this.#system.report.error(cause, location);
+      throw new Reported(cause);
     }
   }
 
@@ -57,6 +58,27 @@ export class Emulator {
    * @throws Reported once the error is on stderr
    */
   async start(): Promise<void> {
+    const { preconfig } = this.#config;
+    this.#built = !preconfig;
+    await this.#making(async () => {
+      await this.#prepare();
+      if (!preconfig) await this.#build();
+    });
+    if (!preconfig) await this.#launch();
+  }
+
+  /** Monitors wait while this works. When it fails the process ends, and they get no answer. */
+  async #making(work: () => Promise<void>): Promise<void> {
+    let done = (): void => {};
+    this.#system.making = new Promise((resolve) => {
+      done = resolve;
+    });
+    await work();
+    this.#system.making = undefined;
+    done();
+  }
+
+  async #prepare(): Promise<void> {
     const system = this.#system;
     const config = this.#config;
     const { type, accel: _accel, ...properties } = config.machine;
@@ -82,13 +104,12 @@ export class Emulator {
       const text = config.cpu;
       system.settings.cpu = await this.#at(undefined, () => parseCpuModel(system.settings.arch, text));
     }
+    if (config.preconfig) await openMuxes(system);
     const { runAs } = config;
     if (runAs !== undefined) {
       const { runAs: change } = await import('./system/run-as.js');
       await this.#at(undefined, () => change(runAs));
     }
-    if (config.preconfig) await openMuxes(system);
-    else await this.exitPreconfig();
   }
 
   /** The objects of -object, all checked before the first is made. */
@@ -156,7 +177,7 @@ export class Emulator {
             : await openCharText(this.#system, `compat_monitor${index}`, asked);
         if (chardev === undefined) throw new QemuError(`chardev "${id}" not found`);
         if (option.mode === 'control') this.#monitors.addControl(chardev, option);
-        else await this.#monitors.addReadline(chardev);
+        else await this.#monitors.addReadline(chardev, option);
       });
     }
   }
@@ -173,13 +194,21 @@ export class Emulator {
     await Promise.all(open('parallel', parallels));
   }
 
-  /** Builds the machine and, without -S, launches it. A second call is an error. */
+  /** Builds the machine and, without -S, launches it; a failure ends the process. A second call is an error. */
   async exitPreconfig(): Promise<void> {
-    if (this.#exitPreconfig !== undefined) {
-      throw new QemuError('The command is permitted only before machine initialization');
+    if (this.#built) throw new QemuError('The command is permitted only before machine initialization');
+    this.#built = true;
+    try {
+      await this.#making(() => this.#build());
+      await this.#launch();
+    } catch (error) {
+      this.#system.run.end(1);
+      throw error;
     }
-    this.#exitPreconfig = this.#build();
-    await this.#exitPreconfig;
+  }
+
+  async #launch(): Promise<void> {
+    if (!this.#config.paused) await this.#at(undefined, () => this.#system.run.resume());
   }
 
   async #build(): Promise<void> {
@@ -211,6 +240,5 @@ export class Emulator {
         throw new QemuError('no block device can store vmstate for snapshot');
       });
     }
-    if (!this.#config.paused) await this.#at(undefined, () => system.run.resume());
   }
 }

@@ -6,9 +6,9 @@ import type { System } from './system/system.js';
 
 /** Offers the types of the rooms that belong to no other offer. */
 export function offerTypes(system: System): void {
-  system.offerTypes('chardev', async () => (await import('./chardev/types.js')).defineChardevTypes(system));
   system.offerTypes('cpu', async () => (await import('./system/cpu.js')).defineCpuTypes(system));
   system.offerTypes('chardev', async () => (await import('./chardev/types.js')).defineChardevTypes(system));
+  system.offerTypes('isa', async () => (await import('./hw/isa/serial.js')).defineIsaTypes(system));
   system.offerTypes('hw/nitro', async () => {
     const nitro = await import('./hw/nitro/api.js');
     nitro.defineVsockBusTypes(system);

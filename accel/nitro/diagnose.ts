@@ -23,6 +23,7 @@ export interface HugePages {
 
 /** What was asked for. */
 export interface Request {
+  /** 0 while nobody has asked for any: an enclave is being made. */
   readonly cpus: number;
   /** Bytes. */
   readonly memory: number;
@@ -47,14 +48,15 @@ export function openHint(code: string | undefined, facts: NitroHostFacts): strin
   return 'See dmesg for messages of the nitro_enclaves module.';
 }
 
-/** The pool and what to do when CPUs are short; `wanted` is a multiple of the threads per core. */
+/** The pool and what to do when CPUs are short. */
 function poolHint(request: Request, facts: NitroHostFacts): string {
   const { threadsPerCore: threads } = facts;
   const cores = `${threads} thread${threads === 1 ? '' : 's'} a core on this host`;
-  const fix = `set cpu_count: ${roundUp(request.cpus, threads)} in /etc/nitro_enclaves/allocator.yaml and run sudo systemctl restart nitro-enclaves-allocator`;
+  const fix = `set cpu_count: ${roundUp(Math.max(request.cpus, 1), threads)} in /etc/nitro_enclaves/allocator.yaml and run sudo systemctl restart nitro-enclaves-allocator`;
   if (facts.pool === undefined) return `The enclave CPU pool cannot be read (${cores}): ${fix}`;
   if (facts.pool.length === 0) return `The enclave CPU pool is empty (${cores}): ${fix}`;
-  return `The enclave CPU pool holds ${facts.pool.length} CPUs (${facts.pool.join(',')}; ${cores}), -smp asks for ${request.cpus} and other enclaves may hold some: ${fix}, or stop another enclave.`;
+  const asked = request.cpus === 0 ? '' : `, -smp asks for ${request.cpus}`;
+  return `The enclave CPU pool holds ${facts.pool.length} CPUs (${facts.pool.join(',')}; ${cores})${asked} and other enclaves may hold some: ${fix}, or stop another enclave.`;
 }
 
 function roundUp(value: number, unit: number): number {

@@ -18,8 +18,15 @@ interface Parsed {
   readonly rest: string;
 }
 
+/** Commands of the read-only profile; those that they run in turn are held to it too. */
+const readOnlyCommands = ['info', 'help', 'qom-list', 'qom-get'];
+
 /** The last `/FMT` counts for all monitors, as in QEMU. */
 const lastFormat = { format: 'x', size: 4 };
+
+function isReadOnly(command: HmpCommand): boolean {
+  return readOnlyCommands.some((name) => answersTo(command, name));
+}
 
 /** Runs lines of the human monitor for one client (QEMU: monitor/hmp.c). */
 export class HmpInterpreter {
@@ -33,6 +40,7 @@ export class HmpInterpreter {
 
   /** Runs a line and returns its output, lines ending in \n. Never rejects for what a user may type. */
   async run(line: string): Promise<string> {
+    if (!/^\s*q(uit)?\s*$/.test(line)) await this.context.system.making;
     try {
       const parsed = this.#parse(line);
       return parsed === undefined ? '' : await this.#execute(parsed);
@@ -67,6 +75,9 @@ export class HmpInterpreter {
   }
 
   async #execute({ command, typed, rest }: Parsed): Promise<string> {
+    if (this.context.client.readOnly && !infoCommands.includes(command) && !isReadOnly(command)) {
+      throw new HmpSyntaxError(`The command '${typed}' is not permitted on a read-only monitor`);
+    }
     if (answersTo(command, 'info')) return infoHelpText(infoCommands);
     let args: Readonly<Record<string, unknown>>;
     try {

@@ -11,6 +11,13 @@ export function terminalText(text: string): string {
   return text.replaceAll('\n', '\r\n');
 }
 
+/** Who is at the other side: with each connection somebody new. */
+interface User {
+  readonly client: MonitorClient;
+  readonly interpreter: HmpInterpreter;
+  readonly editor: LineEditor;
+}
+
 /**
  * The human monitor with its prompt on a character device. On a multiplexed one it shows nothing while another front end
  * has the user's attention: what it would say is kept until it gets that back.
@@ -18,30 +25,58 @@ export function terminalText(text: string): string {
 export class ReadlineMonitor implements CharFrontend {
   readonly #host: MonitorHost;
   readonly #port: CharPort;
-  readonly #interpreter: HmpInterpreter;
-  readonly #editor: LineEditor;
+  readonly #readOnly: boolean;
+  #user: User;
   #greeted = false;
   #focused = true;
   #held = '';
   #running = false;
+  // Why input waits: the editor has enough, or the reader is behind.
+  #full = false;
+  #behind = false;
   #paused = false;
   #drained: (() => void) | undefined;
 
-  constructor(host: MonitorHost, port: CharPort) {
+  /** @param readOnly serves help, info, qom-list and qom-get only */
+  constructor(host: MonitorHost, port: CharPort, readOnly = false) {
     this.#host = host;
     this.#port = port;
-    this.#interpreter = new HmpInterpreter(host, new MonitorClient());
-    this.#editor = new LineEditor({
-      write: (bytes) => void port.write(bytes),
-      submit: (line) => void this.#run(line),
-      complete: (left) => completeLine(this.#interpreter.context, left),
+    this.#readOnly = readOnly;
+    this.#user = this.#newUser();
+  }
+
+  #newUser(): User {
+    const port = this.#port;
+    const client = new MonitorClient({
+      readOnly: this.#readOnly,
+      takeDescriptor: () => port.takeDescriptor(),
     });
+    const interpreter = new HmpInterpreter(this.#host, client);
+    const editor = new LineEditor({
+      write: (bytes) => {
+        if (!port.write(bytes)) this.#behind = true;
+      },
+      submit: (line) => void this.#run(line),
+      complete: (left) => completeLine(interpreter.context, left),
+    });
+    return { client, interpreter, editor };
   }
 
   opened(): void {
     this.#greeted = true;
     this.#write(`QEMU ${versionNumber} monitor - type 'help' for more information\n`);
     this.#prompt();
+  }
+
+  /** What the next one gets to see is of no concern to the one who left. */
+  closed(): void {
+    this.#user.client.close();
+    this.#user = this.#newUser();
+    this.#greeted = false;
+    this.#running = false;
+    this.#held = '';
+    this.#full = false;
+    this.drained();
   }
 
   focused(): void {
@@ -60,30 +95,42 @@ export class ReadlineMonitor implements CharFrontend {
   }
 
   receive(data: Uint8Array): void {
-    if (this.#editor.feed(data) || this.#paused) return;
-    this.#paused = true;
-    this.#port.pause();
+    if (!this.#user.editor.feed(data)) this.#full = true;
+    this.#throttle();
   }
 
   drained(): void {
+    this.#behind = false;
     this.#drained?.();
+    this.#throttle();
+  }
+
+  #throttle(): void {
+    const stuck = this.#full || this.#behind;
+    if (stuck === this.#paused) return;
+    this.#paused = stuck;
+    if (stuck) this.#port.pause();
+    else this.#port.resume();
   }
 
   async #run(line: string): Promise<void> {
     this.#running = true;
+    const user = this.#user;
+    let text: string;
     try {
-      await this.#answer(await this.#interpreter.run(line));
+      text = await user.interpreter.run(line);
     } catch (error) {
       // A fault of ours must not end the monitor.
-      await this.#answer(`Error: ${asError(error).message}\n`);
+      text = `Error: ${asError(error).message}\n`;
     }
+    if (user === this.#user) await this.#answer(text);
+    if (user !== this.#user) return;
     this.#running = false;
     if (this.#host.system.run.ending) return;
-    if (this.#paused) {
-      this.#paused = false;
-      this.#port.resume();
-    }
     this.#prompt();
+    // What had to wait may have held more than one line.
+    this.#full = !user.editor.feed(Buffer.alloc(0));
+    this.#throttle();
   }
 
   /** Shows a command's output; a reader that is behind holds up the next command. */
@@ -96,7 +143,7 @@ export class ReadlineMonitor implements CharFrontend {
   }
 
   #prompt(): void {
-    if (this.#focused && !this.#running) this.#editor.prompt();
+    if (this.#focused && !this.#running) this.#user.editor.prompt();
   }
 
   #write(text: string): boolean {

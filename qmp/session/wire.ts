@@ -25,6 +25,7 @@ export class Broadcast {
   readonly #message: JsonObject;
   #compact: string | undefined;
   #pretty: string | undefined;
+  #notification: string | undefined;
 
   constructor(message: JsonObject) {
     this.#message = message;
@@ -37,5 +38,12 @@ export class Broadcast {
     }
     this.#compact ??= messageText(this.#message, false);
     return this.#compact;
+  }
+
+  /** An event as a notification of JSON-RPC 2.0: its name is the method. */
+  notification(): string {
+    const { event = '', data = {}, timestamp = {} } = this.#message;
+    this.#notification ??= writeJson({ jsonrpc: '2.0', method: event, params: { data, timestamp } });
+    return this.#notification;
   }
 }

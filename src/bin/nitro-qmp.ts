@@ -25,13 +25,17 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   throw error;
 });
 
-const chosen = options();
-process.exitCode =
-  typeof chosen === 'number'
-    ? chosen
-    : await runShell(chosen, {
-        stdin: process.stdin,
-        stdout: process.stdout,
-        stderr: process.stderr,
-        historyFile: join(homedir(), '.nitro-qmp_history'),
-      });
+async function run(): Promise<ExitStatus> {
+  const chosen = options();
+  if (typeof chosen === 'number') return chosen;
+  return await runShell(chosen, {
+    stdin: process.stdin,
+    stdout: process.stdout,
+    stderr: process.stderr,
+    historyFile: join(homedir(), '.nitro-qmp_history'),
+  });
+}
+
+void run().then((status) => {
+  process.exitCode = status;
+});

@@ -1,4 +1,4 @@
 #!/usr/bin/env node
 import { main } from '../main.js';
 
-await main('x86_64');
+void main('x86_64');

@@ -71,6 +71,12 @@ const ChardevSocket = qapi.struct('ChardevSocket', {
   websocket: qapi.optional(qapi.bool),
   'reconnect-ms': qapi.optional(qapi.int),
   'x-clients': qapi.optional(qapi.uint32, ['unstable']),
+  'x-handshake-timeout-ms': qapi.optional(qapi.uint32, ['unstable']),
+  'x-origins': qapi.optional(qapi.list(qapi.str), ['unstable']),
+  'x-token-file': qapi.optional(qapi.str, ['unstable']),
+  'x-token-secret': qapi.optional(qapi.str, ['unstable']),
+  'x-max-message': qapi.optional(qapi.uint32, ['unstable']),
+  'x-silence-ms': qapi.optional(qapi.uint32, ['unstable']),
 });
 const ChardevUdp = qapi.struct('ChardevUdp', {
   ...common,

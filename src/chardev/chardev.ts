@@ -47,6 +47,8 @@ export interface CharPort {
   readonly queued: number;
   /** True while somebody is at the other side. */
   readonly connected: boolean;
+  /** What a WebSocket client asked to speak: `qmp`, `jsonrpc`; each `write` is then one message, as is each `receive`. */
+  readonly subprotocol?: string | undefined;
 }
 
 /**
@@ -99,6 +101,10 @@ export abstract class Chardev extends QomObject implements CharPort {
 
   get queued(): number {
     return 0;
+  }
+
+  get subprotocol(): string | undefined {
+    return undefined;
   }
 
   /** Acquires the host side. @param log copies what the front end writes. @throws QemuError */

@@ -1,6 +1,6 @@
 import { lookup } from 'node:dns/promises';
 import { once } from 'node:events';
-import { createServer, isIPv6, type Server, Socket } from 'node:net';
+import { BlockList, createServer, isIPv6, type Server, Socket } from 'node:net';
 import { asError, QemuError } from '../system/errors.js';
 import { osErrorText } from '../system/os-error.js';
 import type { Listener, Peer, SocketTuning } from './endpoint.js';
@@ -86,9 +86,13 @@ async function started(server: Server, where: object): Promise<Server> {
   return server;
 }
 
+const loopback = new BlockList();
+loopback.addSubnet('127.0.0.0', 8);
+loopback.addAddress('::1', 'ipv6');
+
 function serve(servers: readonly Server[]): Listener {
-  const name = servers[0]?.address();
-  const bound = typeof name === 'object' && name !== null ? name : { address: '', port: 0, family: 'IPv4' };
+  const names = servers.map((server) => server.address()).filter((name) => typeof name === 'object' && name !== null);
+  const bound = names[0] ?? { address: '', port: 0, family: 'IPv4' };
   return {
     address: {
       type: 'inet',
@@ -96,6 +100,7 @@ function serve(servers: readonly Server[]): Listener {
       port: String(bound.port),
       ...(bound.family === 'IPv6' ? { ipv6: true } : { ipv4: true }),
     },
+    exposed: names.some(({ address }) => !loopback.check(address, isIPv6(address) ? 'ipv6' : 'ipv4')),
     close: () => {
       for (const server of servers) server.close();
     },

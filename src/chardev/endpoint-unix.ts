@@ -44,6 +44,7 @@ function serve(server: UnixServer, address: UnixAddress, accept: (peer: Peer) =>
   server.on('error', () => {});
   return {
     address,
+    exposed: false,
     close: () => {
       server.close();
       cleanup();

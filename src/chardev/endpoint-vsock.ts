@@ -6,6 +6,7 @@ import type { Listener, Peer } from './endpoint.js';
 import { parseVsock, type VsockAddress } from './socket-address.js';
 
 const BACKLOG = 128;
+const VMADDR_CID_LOCAL = 1;
 
 function peer(stream: VsockSocket): Peer {
   return {
@@ -20,6 +21,7 @@ function serve(server: VsockServer, accept: (peer: Peer) => void): Listener {
   server.on('error', () => {});
   return {
     address: { type: 'vsock', cid: String(cid), port: String(port) },
+    exposed: cid !== VMADDR_CID_LOCAL,
     close: () => server.close(),
   };
 }

@@ -9,12 +9,16 @@ export interface Peer {
   readonly ends: ConnectionEnds;
   /** Unix sockets: the oldest descriptor received, given away. */
   readonly takeDescriptor?: () => number | undefined;
+  /** What a WebSocket client and its server agreed to speak. */
+  readonly subprotocol?: string;
 }
 
 /** A listening socket. */
 export interface Listener {
   /** Where it listens: with the port the kernel chose, the path of an inherited socket. */
   readonly address: SocketAddress;
+  /** Others than this host's processes can reach it. */
+  readonly exposed: boolean;
   /** Stops listening; a socket's file is removed. Peers live on. */
   close(): void;
 }

@@ -193,8 +193,8 @@ export class MuxChardev extends Chardev {
         this.raiseBreak();
         return;
       case 'next': {
-        const at = this.#focus === undefined ? -1 : this.#ports.indexOf(this.#focus);
-        const next = this.#ports[at + 1] ?? this.#ports[0];
+        const at = this.#ports.findIndex((port) => port === this.#focus) + 1;
+        const next = this.#ports[at] ?? this.#ports[0];
         if (next !== undefined) this.#setFocus(next);
         return;
       }

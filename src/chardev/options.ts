@@ -42,6 +42,22 @@ class Reader {
     return present(names, (name) => this.number(name));
   }
 
+  sizes<K extends string>(...names: K[]): { [N in K]?: number } {
+    return present(names, (name) => {
+      const text = this.text(name);
+      return text === undefined ? undefined : Number(parseSize(text));
+    });
+  }
+
+  /** Items separated by semicolons. */
+  lists<K extends string>(...names: K[]): { [N in K]?: string[] } {
+    return present(names, (name) =>
+      this.text(name)
+        ?.split(';')
+        .filter((item) => item !== ''),
+    );
+  }
+
   bools<K extends string>(...names: K[]): { [N in K]?: boolean } {
     return present(names, (name) => this.bool(name));
   }
@@ -141,8 +157,10 @@ function socketData(options: Reader): BackendData['socket'] {
     server: options.bool('server') ?? false,
     nodelay: nodelay ?? delay === false,
     ...options.bools('wait', 'telnet', 'tn3270', 'websocket'),
-    ...options.numbers('reconnect-ms', 'x-clients'),
-    ...options.texts('tls-creds', 'tls-authz'),
+    ...options.numbers('reconnect-ms', 'x-clients', 'x-handshake-timeout-ms', 'x-silence-ms'),
+    ...options.texts('tls-creds', 'tls-authz', 'x-token-file', 'x-token-secret'),
+    ...options.sizes('x-max-message'),
+    ...options.lists('x-origins'),
   };
 }
 

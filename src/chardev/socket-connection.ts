@@ -44,6 +44,10 @@ export class SocketConnection implements CharPort {
     return this.#link.queued;
   }
 
+  get subprotocol(): string | undefined {
+    return this.peer.subprotocol;
+  }
+
   write(data: Uint8Array): boolean {
     return this.#link.write(this.#telnet === undefined ? data : escapeData(data));
   }

@@ -3,13 +3,22 @@ import type { JsonObject } from '../system/json.js';
 import type { BackendData } from './backend.js';
 import { Chardev, type CharFrontend, type CharPort } from './chardev.js';
 import type { BackendContext } from './create.js';
-import { connect, type Listener, listen, type Peer } from './endpoint.js';
-import { addressJson, connectedName, disconnectedName, flatten, type SocketAddress } from './socket-address.js';
+import { connect, type Listener, listen, type Peer, type SocketTuning } from './endpoint.js';
+import {
+  addressJson,
+  connectedName,
+  disconnectedName,
+  flatten,
+  type SocketAddress,
+  targetName,
+} from './socket-address.js';
 import { SocketConnection } from './socket-connection.js';
-import { layersFor, type StreamLayer } from './socket-layers.js';
+import { type Layers, layersFor, shakeHands } from './socket-layers.js';
 
 /** Clients beyond the limit that wait for their turn, unread; more are closed. */
 const MAX_WAITING = 16;
+/** Handshakes (TLS, WebSocket) under way at once; they hold no client's place. More are closed. */
+const MAX_HANDSHAKES = 64;
 
 type Options = BackendData['socket'];
 
@@ -33,7 +42,21 @@ function validate(options: Options): void {
     if (options.wait !== undefined) refuse('wait', 'socket in client connect mode');
   }
   if (options.tn3270 === true) throw new QemuError("'tn3270' is not supported");
-  if (options['x-clients'] === 0) throw new QemuError("Parameter 'x-clients' expects a number greater than zero");
+  for (const limit of ['x-clients', 'x-handshake-timeout-ms', 'x-max-message', 'x-silence-ms'] as const) {
+    if (options[limit] === 0) throw new QemuError(`Parameter '${limit}' expects a number greater than zero`);
+  }
+  for (const option of ['x-origins', 'x-token-file', 'x-token-secret', 'x-max-message', 'x-silence-ms'] as const) {
+    if (options[option] !== undefined && options.websocket !== true) {
+      throw new QemuError(`'${option}' option requires 'websocket' option`);
+    }
+  }
+}
+
+/** Where to listen; a WebSocket endpoint without a host stays on this one, for any web page can reach for it. */
+function listenAddress(options: Options): SocketAddress {
+  const address = flatten(options.addr);
+  const inward = options.websocket === true && address.type === 'inet' && address.host === '';
+  return inward ? { ...address, host: 'localhost' } : address;
 }
 
 /** A stream socket: one client or server connection, or with `x-clients=N` up to N clients at once. */
@@ -47,9 +70,9 @@ export class SocketChardev extends Chardev {
   readonly #waiting: Peer[] = [];
   readonly #abort = new AbortController();
   #address: SocketAddress;
-  #layers: StreamLayer[] = [];
+  #layers: Layers = { layers: [], authenticated: false };
   #listener: Listener | undefined;
-  #shakingHands = 0;
+  readonly #shakingHands = new Set<Peer>();
   /** The connection of the one front end, without x-clients. */
   #current: SocketConnection | undefined;
   #makeFrontend: ((port: CharPort) => CharFrontend) | undefined;
@@ -65,7 +88,7 @@ export class SocketChardev extends Chardev {
     this.#role = { protocol, server: options.server ?? true };
     this.#maxClients = options['x-clients'] ?? 1;
     this.#reconnectMs = Number(options['reconnect-ms'] ?? 0);
-    this.#address = flatten(options.addr);
+    this.#address = this.#role.server ? listenAddress(options) : flatten(options.addr);
   }
 
   /** QOM property `addr`. */
@@ -90,9 +113,42 @@ export class SocketChardev extends Chardev {
       else await this.#admit(await connect(this.#address, tuning, descriptors, this.#abort.signal));
       return;
     }
-    this.#listener = await listen(this.#address, tuning, descriptors, (peer) => this.#accept(peer));
-    this.#address = this.#listener.address;
+    await this.#listen(tuning);
     if (this.#options.wait ?? true) await this.#waitForClient();
+  }
+
+  /** Listens, and takes nobody in before it is clear that the address may be listened at. */
+  async #listen(tuning: SocketTuning): Promise<void> {
+    const early: Peer[] = [];
+    let accept = (peer: Peer): void => void early.push(peer);
+    const listener = await listen(this.#address, tuning, this.#context.descriptors, (peer) => accept(peer));
+    try {
+      this.#checkExposure(listener);
+    } catch (error) {
+      listener.close();
+      for (const { stream } of early) stream.destroy();
+      throw error;
+    }
+    this.#listener = listener;
+    this.#address = listener.address;
+    accept = (peer) => this.#accept(peer);
+    for (const peer of early) accept(peer);
+  }
+
+  /** @throws QemuError for a WebSocket endpoint that strangers could use */
+  #checkExposure({ exposed, address }: Listener): void {
+    if (this.#options.websocket !== true || !exposed) return;
+    const where = targetName(address);
+    if (!this.#layers.authenticated) {
+      throw new QemuError(`WebSocket endpoint ${where} is open to other hosts and asks for no credentials`, {
+        hint:
+          'Listen on host=127.0.0.1, or ask for a token (x-token-file=, x-token-secret=) or a client certificate ' +
+          '(tls-creds= with verify-peer=on).',
+      });
+    }
+    if (this.#options['tls-creds'] === undefined) {
+      this.#context.system.report.warn(`WebSocket endpoint ${where} receives its token unencrypted (no tls-creds=)`);
+    }
   }
 
   async #waitForClient(): Promise<void> {
@@ -128,8 +184,29 @@ export class SocketChardev extends Chardev {
   }
 
   #accept(peer: Peer): void {
+    // A handshake that fails has ended its connection.
+    if (this.#shakingHands.size < MAX_HANDSHAKES) void this.#admit(peer).catch(() => {});
+    else peer.stream.destroy();
+  }
+
+  /** Takes a peer in once its layers are up. @throws the error of a layer */
+  async #admit(peer: Peer): Promise<void> {
+    const { layers } = this.#layers;
+    if (layers.length === 0) {
+      this.#enter(peer);
+      return;
+    }
+    this.#shakingHands.add(peer);
+    try {
+      this.#enter(await shakeHands(layers, peer, this.#options));
+    } finally {
+      this.#shakingHands.delete(peer);
+    }
+  }
+
+  #enter(peer: Peer): void {
     if (this.#hasRoom()) {
-      void this.#admit(peer).catch(() => this.#admitWaiting());
+      this.#connected(peer);
       return;
     }
     // Its end shows when its turn comes.
@@ -139,35 +216,15 @@ export class SocketChardev extends Chardev {
   }
 
   #hasRoom(): boolean {
-    const taken = this.#connections.size + this.#shakingHands;
-    return taken < this.#maxClients && (this.#maxClients === 1 || this.busy);
+    return this.#connections.size < this.#maxClients && (this.#maxClients === 1 || this.busy);
   }
 
   #admitWaiting(): void {
     while (this.#hasRoom()) {
       const peer = this.#waiting.shift();
       if (peer === undefined) return;
-      void this.#admit(peer).catch(() => this.#admitWaiting());
-    }
-  }
-
-  /** Takes a peer in once its layers are up. @throws the error of a layer */
-  async #admit(peer: Peer): Promise<void> {
-    if (this.#layers.length === 0) {
       this.#connected(peer);
-      return;
     }
-    this.#shakingHands++;
-    let { stream } = peer;
-    try {
-      for (const layer of this.#layers) stream = await layer(stream);
-    } catch (error) {
-      stream.destroy();
-      throw error;
-    } finally {
-      this.#shakingHands--;
-    }
-    this.#connected({ ...peer, stream });
   }
 
   #connected(peer: Peer): void {
@@ -199,8 +256,8 @@ export class SocketChardev extends Chardev {
     });
     this.#connections.add(connection);
     const frontend = this.#makeFrontend?.(connection) ?? { receive: () => {} };
-    frontend.opened?.();
     connection.resume();
+    frontend.opened?.();
   }
 
   #left(connection: SocketConnection): void {
@@ -242,6 +299,10 @@ export class SocketChardev extends Chardev {
     return this.#current?.queued ?? 0;
   }
 
+  override get subprotocol(): string | undefined {
+    return this.#current?.subprotocol;
+  }
+
   protected override flow(on: boolean): void {
     if (on) this.#current?.resume();
     else this.#current?.pause();
@@ -259,7 +320,7 @@ export class SocketChardev extends Chardev {
     this.#abort.abort();
     clearTimeout(this.#reconnect);
     this.#listener?.close();
-    for (const peer of this.#waiting.splice(0)) peer.stream.destroy();
+    for (const { stream } of [...this.#waiting.splice(0), ...this.#shakingHands]) stream.destroy();
     await Promise.all([...this.#connections].map((connection) => connection.close()));
     this.#firstClient?.();
   }

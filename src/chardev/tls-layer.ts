@@ -1,68 +1,71 @@
-import { once } from 'node:events';
-import { isIP } from 'node:net';
-import type { Duplex } from 'node:stream';
-import {
-  type CommonConnectionOptions,
-  connect,
-  createServer,
-  type SecureContextOptions,
-  type TLSSocket,
-} from 'node:tls';
+import { connect, createSecureContext, type SecureContext, TLSSocket } from 'node:tls';
 import { QemuError } from '../system/errors.js';
 import type { TlsCredsX509 } from '../system/tls-creds.js';
 import type { StreamLayer } from './socket-layers.js';
 
-/** A peer that does not shake hands in this time is given up. */
-const HANDSHAKE_LIMIT_MS = 30_000;
-
-function nodeOptions({ material, verifyPeer }: TlsCredsX509): SecureContextOptions & CommonConnectionOptions {
-  const { crl, cert, key, passphrase, dhparam, ...rest } = material;
-  return {
-    ...rest,
-    requestCert: verifyPeer,
-    rejectUnauthorized: verifyPeer,
-    ...(crl === undefined ? {} : { crl }),
-    ...(cert === undefined ? {} : { cert }),
-    ...(key === undefined ? {} : { key }),
-    ...(passphrase === undefined ? {} : { passphrase }),
-    ...(dhparam === undefined ? {} : { dhparam }),
-  };
+/**
+ * OpenSSL's verdict on the client's certificate, undefined for a good one. tls.Server asks the handle in the same way;
+ * a TLSSocket on a stream of our own has no public name for it.
+ */
+function verdict(socket: TLSSocket): Error | null | undefined {
+  const { _handle: handle } = socket as unknown as { _handle?: { verifyError?: () => Error | null | undefined } };
+  if (handle?.verifyError === undefined) return new Error('no verdict on the certificate');
+  return handle.verifyError();
 }
 
-async function within<T>(stream: Duplex, handshake: Promise<T>): Promise<T> {
-  const timer = setTimeout(() => stream.destroy(new Error('TLS handshake took too long')), HANDSHAKE_LIMIT_MS);
-  try {
-    return await handshake;
-  } finally {
-    clearTimeout(timer);
-  }
-}
-
-function accept(stream: Duplex, creds: TlsCredsX509): Promise<TLSSocket> {
-  return new Promise((resolve, reject) => {
-    // A server of its own, so that the two ends of one connection need not be matched.
-    const server = createServer(nodeOptions(creds));
-    server.once('secureConnection', resolve);
-    server.once('tlsClientError', reject);
-    stream.once('close', () => reject(new Error('the peer left during the TLS handshake')));
-    server.emit('connection', stream);
+/** Waits for the end of the handshake. @throws what went wrong, or that the peer went away */
+async function secured(socket: TLSSocket, event: 'secure' | 'secureConnect'): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    socket.once(event, resolve);
+    // What comes later is seen by the connection, which listens itself.
+    socket.on('error', reject);
+    socket.once('close', () => reject(new QemuError('TLS handshake failed: the peer went away')));
   });
 }
 
-async function join(stream: Duplex, creds: TlsCredsX509, host: string): Promise<TLSSocket> {
-  const servername = isIP(host) === 0 && host !== '' ? { servername: host } : {};
-  const socket = connect({ socket: stream, host, ...servername, ...nodeOptions(creds) });
-  await once(socket, 'secureConnect');
-  return socket;
+function serverLayer(creds: TlsCredsX509, context: SecureContext): StreamLayer {
+  return async (peer) => {
+    const socket = new TLSSocket(peer.stream, {
+      isServer: true,
+      secureContext: context,
+      requestCert: creds.verifyPeer,
+      rejectUnauthorized: creds.verifyPeer,
+    });
+    await secured(socket, 'secure');
+    const error = creds.verifyPeer ? verdict(socket) : undefined;
+    if (error) {
+      throw new QemuError(`The certificate of the TLS client is not accepted: ${error.message}`, { cause: error });
+    }
+    return { ...peer, stream: socket };
+  };
+}
+
+function clientLayer(creds: TlsCredsX509, context: SecureContext, host: string | undefined): StreamLayer {
+  return async (peer) => {
+    const socket = connect({
+      socket: peer.stream,
+      secureContext: context,
+      rejectUnauthorized: creds.verifyPeer,
+      ...(host === undefined ? { checkServerIdentity: () => undefined } : { host, servername: serverName(host) }),
+    });
+    await secured(socket, 'secureConnect');
+    return { ...peer, stream: socket };
+  };
+}
+
+/** The name indication holds host names only (RFC 6066, section 3). */
+function serverName(host: string): string {
+  return /^[\d.]+$|:/.test(host) ? '' : host;
 }
 
 /**
- * TLS with the credentials of -object tls-creds-x509.
+ * TLS between the socket and the bytes.
  *
- * @param host the name that a server's certificate must carry
- * @throws QemuError when the credentials are for the other end
+ * @param creds credentials for this end
+ * @param host the server's name that its certificate must carry; undefined for addresses without one
  */
-export function tlsLayer(creds: TlsCredsX509, end: 'server' | 'client', host: string): StreamLayer {
-  if (creds.endpoint !== end) throw new QemuError(`Expected TLS credentials for a ${end} endpoint`);
-  return (stream) => within(stream, end === 'server' ? accept(stream, creds) : join(stream, creds, host));
+export function tlsLayer(creds: TlsCredsX509, host: string | undefined): StreamLayer {
+  const { crl, cert, key, passphrase, dhparam, ca, ...versions } = creds.material;
+  const context = createSecureContext({ ca, crl, cert, key, passphrase, dhparam, ...versions });
+  return creds.endpoint === 'server' ? serverLayer(creds, context) : clientLayer(creds, context, host);
 }

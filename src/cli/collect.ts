@@ -166,6 +166,7 @@ export class OptionCollector {
         pretty: opts.bool('pretty', false),
         chardev: opts.get('chardev') ?? '',
         readOnly: opts.bool('x-read-only', false),
+        ...(opts.get('x-event-queue') === undefined ? {} : { eventQueue: Number(opts.size('x-event-queue', 0n)) }),
         ...(opts.id === undefined ? {} : { id: opts.id }),
       });
     },
@@ -436,6 +437,7 @@ export class OptionCollector {
   #finishDefaults(): void {
     const { config } = this;
     if (config.nographic) config.display = 'none';
+    if (config.devices.some(({ options }) => options.driver === 'isa-serial')) this.#noSerial = false;
     config.defaultPorts = config.defaults
       ? { serial: this.#noSerial, parallel: this.#noParallel, monitor: this.#noMonitor }
       : { serial: false, parallel: false, monitor: false };

@@ -25,6 +25,8 @@ export interface MonitorOption {
   readonly mode: 'readline' | 'control';
   readonly pretty: boolean;
   readonly readOnly: boolean;
+  /** Bytes of events kept for a slow client. */
+  readonly eventQueue?: number;
   /** Of a legacy text; undefined where -mon names the chardev. */
   readonly asked?: CharText | undefined;
   readonly chardev?: string;

@@ -115,7 +115,11 @@ export const groupSpecs: readonly GroupSpec[] = [
   { name: 'option-rom', implied: 'romfile', keys: [number('bootindex'), text('romfile')] },
   { name: 'plugin', implied: 'file', keys: [] },
   { name: 'trace', implied: 'enable', keys: [text('enable'), text('events'), text('file')] },
-  { name: 'mon', implied: 'chardev', keys: [text('mode'), text('chardev'), bool('pretty')] },
+  {
+    name: 'mon',
+    implied: 'chardev',
+    keys: [text('mode'), text('chardev'), bool('pretty'), bool('x-read-only'), size('x-event-queue')],
+  },
   { name: 'global', keys: [text('driver'), text('property'), text('value')] },
   { name: 'rtc', merge: true, keys: [text('base'), text('clock'), text('driftfix')] },
   { name: 'net', implied: 'type', keys: [] },
@@ -134,6 +138,8 @@ export const groupSpecs: readonly GroupSpec[] = [
       ...[text('chardev'), text('chardevs.0'), text('chardevs.1'), text('chardevs.2'), text('chardevs.3')],
       ...[bool('append'), text('logfile'), bool('logappend'), bool('logtimestamp'), bool('mouse')],
       ...[bool('clipboard'), { ...bool('tight'), default: 'on' }, bool('abstract'), number('x-clients')],
+      ...[text('x-origins'), text('x-token-file'), text('x-token-secret'), size('x-max-message')],
+      ...[number('x-handshake-timeout-ms'), number('x-silence-ms')],
     ],
   },
   {

@@ -8,7 +8,11 @@ import type { System } from '../system/system.js';
 import type { AccelOption } from './config.js';
 
 /** An error that has been reported already; the process ends with status 1. */
-export class Reported extends Error {}
+export class Reported extends Error {
+  constructor(cause?: Error) {
+    super(cause?.message, { cause });
+  }
+}
 
 /** Makes the machine named by `type` and puts it into the tree. @throws QemuError */
 export async function createMachine(system: System, type: string | undefined): Promise<Machine> {

@@ -154,7 +154,10 @@ export abstract class HostMemoryBackend extends UserCreatable implements GuestRa
   /** @throws QemuError unless the size is a multiple of the page size */
   protected checkPageSize(pageSize: number): void {
     if (this.size % pageSize === 0) return;
-    throw new QemuError(`backend '${this.type.name}' memory size must be multiple of ${sizeText(pageSize)}`);
+    const next = Math.ceil(this.size / pageSize) * pageSize;
+    throw new QemuError(`backend '${this.type.name}' memory size must be multiple of ${sizeText(pageSize)}`, {
+      hint: `${sizeText(this.size)} was asked for; the next size that fits is ${sizeText(next)}.`,
+    });
   }
 
   /** @throws QemuError `sentence` for properties that count at allocation only */

@@ -1,5 +1,6 @@
 import type { QomObject } from '../qom/object.js';
 import { resolvePath } from '../qom/path.js';
+import type { MaybePromise } from '../qom/property.js';
 import { checkId } from '../qom/tree.js';
 import type { ObjectClass, TypeRegistry } from '../qom/types.js';
 import type { InputMode } from '../qom/visitor.js';
@@ -21,6 +22,8 @@ export interface DeviceHost {
   readonly ready: boolean;
   /** May lift the rule that a sysbus device is not user creatable, at start-up only. */
   allowsSysbusDevice(type: ObjectClass): boolean;
+  /** A bus that the board has for such a device alone, at start-up only; nobody finds it otherwise. */
+  boardBus(type: ObjectClass, properties: JsonObject): MaybePromise<Bus | undefined>;
 }
 
 /** @throws QemuError when `driver` is no device type that users can make now */
@@ -79,7 +82,8 @@ export async function addDevice(host: DeviceHost, options: JsonObject, mode: Inp
       throw new QemuError(`Invalid parameter type for '${name}', expected: string`);
   }
   const type = deviceClass(host, driver);
-  const bus = findBus(host, type, wantedBus as string | undefined);
+  const own = wantedBus === undefined && !host.ready ? await host.boardBus(type, properties) : undefined;
+  const bus = own ?? findBus(host, type, wantedBus as string | undefined);
   if (bus?.full === true) throw new QemuError(`Bus '${busName(bus)}' is full`);
   if (host.ready && bus !== undefined && !bus.hotpluggable) {
     throw new QemuError(`Bus '${busName(bus)}' does not support hotplugging`);

@@ -1,5 +1,6 @@
+import type { Bus } from '../qdev/bus.js';
 import { QomObject } from '../qom/object.js';
-import { prop } from '../qom/property.js';
+import { type MaybePromise, prop } from '../qom/property.js';
 import * as qapi from '../qom/qapi.js';
 import type { ObjectClass, TypeRegistry } from '../qom/types.js';
 import type { Accelerator } from './accelerator.js';
@@ -152,6 +153,11 @@ export abstract class Machine extends QomObject {
 
   /** Builds the board: memory, images, devices. The accelerator is up. */
   abstract init(accel: Accelerator): void | Promise<void>;
+
+  /** See DeviceHost. */
+  boardBus(_type: ObjectClass, _properties: JsonObject): MaybePromise<Bus | undefined> {
+    return undefined;
+  }
 
   /** What run control drives; the default is a board on which nothing executes. */
   runTarget(): RunTarget {

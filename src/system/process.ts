@@ -1,4 +1,3 @@
-import { spawn } from 'node:child_process';
 import { closeSync, openSync, readFileSync, unlinkSync, writeSync } from 'node:fs';
 import { blockingCalls, check, libc, strerror } from '../host/libc.js';
 import { asError, QemuError } from './errors.js';
@@ -19,6 +18,7 @@ export async function daemonize(): Promise<'daemon' | number> {
     delete process.env[DAEMON];
     return 'daemon';
   }
+  const { spawn } = await import('node:child_process');
   const child = spawn(process.execPath, [...process.execArgv, ...process.argv.slice(1)], {
     detached: true,
     argv0: process.argv0,

@@ -4,12 +4,14 @@ import { defineDeviceTypes } from '../qdev/device.js';
 import type { DeviceHost } from '../qdev/device-add.js';
 import { GlobalProperties } from '../qdev/globals.js';
 import type { QomObject } from '../qom/object.js';
+import type { MaybePromise } from '../qom/property.js';
 import { createTypeRegistry, ObjectTree } from '../qom/tree.js';
 import type { ObjectClass, TypeRegistry } from '../qom/types.js';
 import type { Accelerator } from './accelerator.js';
 import type { CpuModel } from './cpu.js';
 import { QemuError } from './errors.js';
 import { Signal, type SystemEvent } from './events.js';
+import type { JsonObject } from './json.js';
 import { defineMachineTypes, type Machine, machineData } from './machine.js';
 import { createRegion, defineMemoryTypes, type MemoryRegion } from './memory.js';
 import type { ModuleLoader } from './modules.js';
@@ -60,6 +62,8 @@ export class System implements DeviceHost {
   readonly report: Reporter;
   readonly modules: ModuleLoader;
   phase: Phase = 'preconfig';
+  /** Pending while options become a machine. Monitors hold commands back until then: QEMU's main loop would not run yet. */
+  making: Promise<void> | undefined;
   #machine: Machine | undefined;
   #accel: Accelerator | undefined;
   #nodes: { peripheral: QomObject; peripheralAnon: QomObject; unattached: QomObject; sysbus: Bus } | undefined;
@@ -160,6 +164,10 @@ export class System implements DeviceHost {
   allowsSysbusDevice(type: ObjectClass): boolean {
     const allowed = this.#machine === undefined ? [] : machineData(this.#machine.type).allowedSysbusDevices;
     return allowed?.some((name) => type.isA(name)) ?? false;
+  }
+
+  boardBus(type: ObjectClass, properties: JsonObject): MaybePromise<Bus | undefined> {
+    return this.#machine?.boardBus(type, properties);
   }
 
   /** Says how the types of a room are defined; `needTypes` does it. */

@@ -20,11 +20,13 @@ export class Trace {
     this.#write = write;
   }
 
-  /** Declares a point; `format` has one `%` directive (`%d`, `%s`, `%x`) a value. Returns its firing function. */
+  /**
+   * Declares a point; `format` has one `%` directive (`%d`, `%s`, `%x`) a value. Declared again it is the same point.
+   *
+   * @returns its firing function
+   */
   define(name: string, format: string): (...values: TraceValue[]) => void {
-    const point: Point = { format, enabled: false };
-    this.#points.set(name, point);
-    for (const { pattern, enable } of this.#pending) if (matches(pattern, name)) point.enabled = enable;
+    const point = this.#points.get(name) ?? this.#declare(name, format);
     return (...values) => {
       if (!point.enabled) return;
       let next = 0;
@@ -34,6 +36,13 @@ export class Trace {
       });
       this.#write(`${name} ${text}\n`.replace(/ \n$/, '\n'));
     };
+  }
+
+  #declare(name: string, format: string): Point {
+    const point: Point = { format, enabled: false };
+    this.#points.set(name, point);
+    for (const { pattern, enable } of this.#pending) if (matches(pattern, name)) point.enabled = enable;
+    return point;
   }
 
   names(pattern = '*'): string[] {

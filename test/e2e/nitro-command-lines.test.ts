@@ -8,7 +8,9 @@ import {
   recordedCommandLines,
   withoutHints,
 } from '../support/command-lines.js';
-import { type DoubleConfig, deviceCalls, doubleUnavailable, stopDoubles, type UnderDouble } from '../support/double.js';
+import { deadline } from '../support/deadline.js';
+import { deviceCalls, doubleUnavailable, stopDoubles, type UnderDouble } from '../support/double.js';
+import { inLanes } from '../support/lanes.js';
 import { NitroHost } from '../support/nitro-host.js';
 
 const test = suite('command lines with a Nitro device answer as recorded');
@@ -16,8 +18,8 @@ const unavailable = await doubleUnavailable();
 const host = await NitroHost.create();
 const { dir, here } = await commandLineFolder();
 const expectations = await Expectations.load(here);
-test.after.each(stopDoubles);
 test.after(async () => {
+  await stopDoubles();
   await Promise.all([host.remove(), rm(dir, { recursive: true })]);
 });
 
@@ -32,8 +34,8 @@ function calls(double: UnderDouble): string[] {
 /** Runs a row until it ends, or has made all its calls, answered the heartbeat and printed the console. */
 async function run(line: CommandLine) {
   const { answer, calls: expected } = expectations.of(line);
-  const config: DoubleConfig = line.console === true ? { console: { text: line.stdout ?? '' } } : {};
-  const double = await host.start({ bare: true, args: line.args.map(here), config });
+  const console = line.console === true ? { text: line.stdout ?? '' } : { available: false };
+  const double = await host.start({ bare: true, args: line.args.map(here), config: { console } });
   const before = expected.filter((call) => call !== 'release').length;
   const heartbeat = expected.includes('vsock_bind') && expected.includes('NE_START_ENCLAVE');
   let runs = false;
@@ -53,11 +55,13 @@ async function run(line: CommandLine) {
   return { answer: { status: code, runs, stderr: double.stderr }, calls: calls(double), stdout: double.stdout };
 }
 
-for (const line of await recordedCommandLines('with-device')) {
+const lines = await recordedCommandLines('with-device');
+const answers = unavailable === undefined ? inLanes(lines, 3, run) : [];
+for (const [index, line] of lines.entries()) {
   test(line.args.join(' '), async () => {
     if (unavailable !== undefined) return console.log(`SKIP ${unavailable}`);
     const expected = expectations.of(line);
-    const { answer, calls, stdout } = await run(line);
+    const { answer, calls, stdout } = await deadline('the row', answers[index] ?? run(line), 120_000);
     assert.equal(withoutHints(answer, expected.answer), expected.answer);
     assert.equal(calls, expected.calls);
     assert.is(stdout, line.stdout ?? '');

@@ -98,3 +98,25 @@ export function withoutHints(answer: Answer, expected: Answer): Answer {
   const lines = answer.stderr.split('\n').filter((line) => line.startsWith(PROGRAM) || known.has(line));
   return { ...answer, stderr: lines.join('\n') };
 }
+
+/** Rows of the table in docs/differences-from-qemu.md: command line, answer of QEMU, answer here, reason. */
+export function differenceRows(list: readonly Deviation[], recorded: readonly CommandLine[]): string[] {
+  return list.flatMap((deviation) => {
+    const same = (line: CommandLine): boolean => line.args.join(' ') === deviation.args.join(' ');
+    const here = answerText(deviation, deviation.calls);
+    return recorded
+      .filter(same)
+      .map((line) => answerText(line, deviation.calls === undefined ? undefined : line.calls))
+      .filter((answer) => answer !== here)
+      .map((answer) => {
+        const command = deviation.args.map((word) => (word === '' ? "''" : word)).join(' ');
+        return `| \`${command}\` | ${answer} | ${here} | ${deviation.reason} |`;
+      });
+  });
+}
+
+function answerText({ status, runs, stderr }: CommandLine | Deviation, calls: readonly string[] | undefined): string {
+  const outcome = runs === true ? 'runs' : `exit ${status}: ${stderr.trim()}`;
+  const device = calls === undefined || calls.length === 0 ? '' : `; device: ${calls.join(', ')}`;
+  return `${outcome}${device}`.replaceAll('\n', ' / ').replaceAll('PROGRAM: ', '');
+}

@@ -19,6 +19,8 @@ export interface RunOptions {
   readonly arch?: 'x86_64' | 'aarch64';
   /** A program alive for so long has started, milliseconds. */
   readonly settleMs?: number;
+  /** Resolves when the program has started, instead of after settleMs. */
+  readonly started?: (ended: Promise<unknown>) => Promise<unknown>;
   readonly env?: NodeJS.ProcessEnv;
   readonly cwd?: string;
 }
@@ -30,11 +32,11 @@ export async function runEmulator(args: readonly string[], options: RunOptions =
     ...(options.env === undefined ? {} : { env: options.env }),
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
   });
-  return outcomeOf(child, options.settleMs ?? 1500);
+  return outcomeOf(child, options);
 }
 
 /** As runEmulator, for a child that was started otherwise. */
-export async function outcomeOf(child: ChildProcess, settleMs: number): Promise<Outcome> {
+export async function outcomeOf(child: ChildProcess, options: RunOptions = {}): Promise<Outcome> {
   let stdout = '';
   let stderr = '';
   child.stdout?.setEncoding('utf8').on('data', (text: string) => {
@@ -45,10 +47,13 @@ export async function outcomeOf(child: ChildProcess, settleMs: number): Promise<
   });
   let runs = false;
   const closed = new Promise<number | null>((resolve) => child.on('close', resolve));
-  const timer = setTimeout(() => {
-    runs = true;
+  const settled = (): void => {
+    runs = child.exitCode === null && child.signalCode === null;
     child.kill('SIGTERM');
-  }, settleMs);
+  };
+  const timer = options.started === undefined ? setTimeout(settled, options.settleMs ?? 1500) : undefined;
+  // Its end tells why it did not start.
+  options.started?.(closed).then(settled, () => {});
   try {
     const status = await deadline('the end of the emulator', closed, 30_000);
     return { status, stdout, stderr, runs };

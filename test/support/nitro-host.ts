@@ -1,7 +1,8 @@
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { type DoubleConfig, startUnderDouble, type UnderDouble } from './double.js';
+import { suite } from 'uvu';
+import { type DoubleConfig, doubleUnavailable, startUnderDouble, stopDoubles, type UnderDouble } from './double.js';
 import { exampleImage } from './eif-example.js';
 import { emulatorPath } from './emulator.js';
 import { connectQmp, type QmpConnection } from './qmp-connection.js';
@@ -45,6 +46,28 @@ export interface NitroRun {
   readonly arch?: 'x86_64' | 'aarch64';
   readonly dumpImage?: string;
   readonly env?: NodeJS.ProcessEnv;
+  readonly cwd?: string;
+}
+
+/**
+ * A suite of tests on one host: each is skipped, with a word, where the double cannot run, and leaves nothing running.
+ */
+export async function nitroSuite(title: string): Promise<{
+  host: NitroHost;
+  test: (name: string, work: () => Promise<void>) => void;
+  run: () => void;
+}> {
+  const tests = suite(title);
+  const unavailable = await doubleUnavailable();
+  const host = await NitroHost.create();
+  tests.after.each(stopDoubles);
+  tests.after(() => host.remove());
+  return {
+    host,
+    test: (name, work) =>
+      tests(name, async () => (unavailable === undefined ? await work() : console.log(`SKIP ${unavailable}`))),
+    run: () => tests.run(),
+  };
 }
 
 /** A folder with a small image and the facts of a simulated parent instance. */
@@ -79,14 +102,13 @@ export class NitroHost {
   }
 
   /** Starts the emulator under the double. */
-  start({ args = [], bare = false, config, arch = 'x86_64', dumpImage, env }: NitroRun = {}): Promise<UnderDouble> {
+  start({ args = [], bare = false, config, arch = 'x86_64', ...rest }: NitroRun = {}): Promise<UnderDouble> {
     const usual = ['-accel', 'nitro', '-M', 'nitro', '-smp', '2', '-m', '128M', '-kernel', this.path('test.eif')];
     const all = bare ? args : [...usual, '-display', 'none', ...args];
     return startUnderDouble({
       command: [process.execPath, emulatorPath(arch), ...all],
       config: this.config(config),
-      ...(dumpImage === undefined ? {} : { dumpImage }),
-      ...(env === undefined ? {} : { env }),
+      ...rest,
     });
   }
 

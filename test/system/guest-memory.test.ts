@@ -31,7 +31,7 @@ test('an access that touches a byte outside RAM is refused whole', () => {
     [0.5, 1],
   ] as const) {
     assert.is(hole.slices(addr, length), undefined, `${addr} ${length}`);
-    assert.throws(() => hole.write(addr, new Uint8Array(Math.max(1, length))), RangeError);
+    if (length > 0) assert.throws(() => hole.write(addr, new Uint8Array(length)), RangeError);
   }
 });
 

@@ -133,9 +133,7 @@ class Terminal {
   async #complete(left: string): Promise<[string[], string]> {
     if (this.#options.hmp) return [[], left];
     try {
-      this.#schema ??= this.#client.execute<string>('query-qmp-schema').then((schema) => {
-        return new SchemaIndex(Array.isArray(schema) ? schema : []);
-      });
+      this.#schema ??= readSchema(this.#client);
       const { word, candidates } = complete(await this.#schema, left);
       const [only] = candidates;
       const finished = candidates.length === 1 && only !== undefined && !/[=.]$/.test(only);
@@ -162,4 +160,9 @@ class Terminal {
     const text = `${[...this.#history].reverse().join('\n')}\n`;
     await writeFile(historyFile, text, { mode: 0o600 }).catch(() => {});
   }
+}
+
+async function readSchema(client: QmpClient): Promise<SchemaIndex> {
+  const schema = await client.execute<string>('query-qmp-schema');
+  return new SchemaIndex(Array.isArray(schema) ? schema : []);
 }

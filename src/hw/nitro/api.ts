@@ -1,3 +1,4 @@
 export { defineHeartbeat } from './heartbeat.js';
+export { EnclaveSerialBus } from './serial-bus.js';
 export { defineSerialVsock } from './serial-vsock.js';
 export { defineVsockBusTypes, findBridge, NITRO_VSOCK, NitroVsockBridge } from './vsock-bus.js';

@@ -1,60 +1,16 @@
-import type { Chardev, CharFrontend, CharPort } from '../../chardev/chardev.js';
-import { addChardev, removeChardev } from '../../chardev/create.js';
+import type { Chardev } from '../../chardev/chardev.js';
 import { chardevProperty } from '../../chardev/property.js';
 import type { ObjectClass } from '../../qom/types.js';
 import type { System } from '../../system/system.js';
+import { consoleTrace, EnclaveConsole } from './enclave-console.js';
 import { NitroVsockDevice } from './vsock-bus.js';
 
-/** The hypervisor serves the console of a debug enclave at CID 0, this port plus the enclave's CID. */
-export const CONSOLE_PORT_BASE = 10_000;
-const CID_HYPERVISOR = '0';
-/** The console does not exist at once when the enclave starts. */
-const RECONNECT_MS = 100;
-/** How long the last output of an ended enclave may take to arrive and be written. */
-const DRAIN_LIMIT_MS = 5_000;
-
-/**
- * Copies the console of a debug enclave to a character device, from the first byte and without loss: while the output
- * is slow or not there, nothing is read, and the hypervisor keeps it.
- */
+/** The console of a debug enclave on a character device. */
 export class NitroSerialVsock extends NitroVsockDevice {
   output: Chardev | undefined;
   readonly #system: System;
   readonly #traceEvent: (event: number) => void;
-  #console: Chardev | undefined;
-  #port: CharPort | undefined;
-  #blocked = false;
-  #ended: (() => void) | undefined;
-
-  readonly #outputSide: CharFrontend = {
-    // The enclave's console takes no input.
-    receive: () => {},
-    opened: () => this.#flow(),
-    closed: () => this.#flow(),
-    drained: () => {
-      this.#blocked = false;
-      this.#flow();
-      this.#ended?.();
-    },
-  };
-
-  readonly #consoleSide: CharFrontend = {
-    receive: (data) => {
-      if (this.#port === undefined || this.#port.write(data)) return;
-      this.#blocked = true;
-      this.#flow();
-    },
-    opened: () => {
-      this.#traceEvent(1);
-      this.#system.events.emit({ type: 'console-connected', cid: this.#cid });
-    },
-    closed: () => {
-      this.#traceEvent(5);
-      this.#ended?.();
-    },
-  };
-
-  #cid = 0;
+  #console: EnclaveConsole | undefined;
 
   constructor(type: ObjectClass, system: System, traceEvent: (event: number) => void) {
     super(type);
@@ -63,56 +19,24 @@ export class NitroSerialVsock extends NitroVsockDevice {
   }
 
   protected override onRealize(): void {
-    this.#port = this.output?.attach(this.#outputSide);
+    this.#console = new EnclaveConsole(this.#system, this.output, this.#traceEvent);
   }
 
   protected override async onUnrealize(): Promise<void> {
-    this.output?.detach(this.#outputSide);
-    await this.#disconnect();
+    await this.#console?.detach();
   }
 
   override async enclaveStarted(cid: number): Promise<void> {
-    this.#cid = cid;
-    const addr = { type: 'vsock', data: { cid: CID_HYPERVISOR, port: String(CONSOLE_PORT_BASE + cid) } };
-    const backend = { type: 'socket', data: { addr, server: false, 'reconnect-ms': RECONNECT_MS } };
-    const chardev = await addChardev(this.#system, `nitro-console-${cid}`, backend);
-    this.#console = chardev;
-    chardev.attach(this.#consoleSide);
-    this.#flow();
+    await this.#console?.start(cid);
   }
 
   override async enclaveEnded(): Promise<void> {
-    const limit = Date.now() + DRAIN_LIMIT_MS;
-    while ((this.#console?.connected === true || this.#blocked) && Date.now() < limit) {
-      await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, Math.max(0, limit - Date.now()));
-        this.#ended = () => {
-          clearTimeout(timer);
-          resolve();
-        };
-      });
-    }
-    this.#ended = undefined;
-    await this.#disconnect();
-  }
-
-  #flow(): void {
-    const ready = this.#port?.connected !== false && !this.#blocked;
-    if (ready) this.#console?.resume();
-    else this.#console?.pause();
-  }
-
-  async #disconnect(): Promise<void> {
-    const chardev = this.#console;
-    if (chardev === undefined) return;
-    this.#console = undefined;
-    chardev.detach(this.#consoleSide);
-    await removeChardev(this.#system, chardev.label);
+    await this.#console?.end();
   }
 }
 
 export function defineSerialVsock(system: System): void {
-  const traceEvent = system.trace.define('nitro_serial_vsock_event', 'event %d');
+  const traceEvent = consoleTrace(system);
   system.types.define({
     name: 'nitro-serial-vsock',
     parent: 'nitro-vsock-device',
