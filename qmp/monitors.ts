@@ -16,7 +16,7 @@ export class MonitorSet {
       for (const client of this.#clients) client.sendEvent(broadcast);
     });
     host.system.events.on((event) => {
-      if (this.#sessions.size > 0) publisher.publish(qmpEvent(event));
+      if (this.#clients.size > 0) publisher.publish(qmpEvent(event));
     });
   }
 
