@@ -69,8 +69,8 @@ async function makeCodeCache() {
   const path = join(dir, 'qmp');
   const qmp = `unix:${path},server=on,wait=off`;
   const bin = `${outdir}/src/bin/qemu-system-x86_64.js`;
-  const child = spawn(process.execPath, [bin, '-M', 'none', '-display', 'none', '-monitor', 'stdio', '-qmp', qmp], {
-    stdio: ['pipe', 'ignore', 'inherit'],
+  const child = spawn(process.execPath, [bin, '-M', 'none', '-display', 'none', '-qmp', qmp], {
+    stdio: ['ignore', 'ignore', 'inherit'],
     timeout: 30_000,
   });
   const closed = once(child, 'close');

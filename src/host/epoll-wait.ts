@@ -1,4 +1,5 @@
-import { Socket } from 'node:net';
+import { createRequire } from 'node:module';
+import type { Socket } from 'node:net';
 import { isMainThread } from 'node:worker_threads';
 import { POLLIN, socketPair } from './fd.js';
 import { koffi, libc } from './libc.js';
@@ -62,7 +63,9 @@ class PoolWait implements EpollWait {
     this.#ready = ready;
     const [wakeRead, wakeWrite] = socketPair();
     this.#wakeRead = wakeRead;
-    this.#owner = new Socket({ fd: wakeWrite }).unref();
+    // 2 ms that the main thread can do without at its start.
+    const net: typeof import('node:net') = createRequire(import.meta.url)('node:net');
+    this.#owner = new net.Socket({ fd: wakeWrite }).unref();
     for (const [i, fd] of [epoll, this.#wakeRead].entries()) {
       this.#fds.writeInt32LE(fd, i * POLLFD_SIZE);
       this.#fds.writeInt16LE(POLLIN, i * POLLFD_SIZE + 4);
