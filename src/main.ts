@@ -13,6 +13,7 @@ import { isJsonObject, type JsonObject } from './system/json.js';
 import { createModuleLoader } from './system/module-loader.js';
 import { daemonize, daemonReady, exitProcess, systemReason, writePidFile } from './system/process.js';
 import { createReporter, type Reporter, type ReporterOptions } from './system/report.js';
+import { writeStderr } from './system/stderr.js';
 import { System, type TargetArch } from './system/system.js';
 import { createUserObjects } from './system/user-objects.js';
 
@@ -33,7 +34,7 @@ function packageVersion(): string {
 export async function main(arch: TargetArch): Promise<void> {
   const options: ReporterOptions = {
     program: `qemu-system-${arch}`,
-    write: (text) => writeSync(2, text),
+    write: writeStderr,
   };
   const report = createReporter(options);
   process.on('uncaughtException', (error) => {
@@ -156,7 +157,7 @@ function located<T>(report: Reporter, work: () => T): T {
 
 /** Where traces go: stderr, or the file of -D. */
 function openLog(file: string | undefined, report: Reporter): (line: string) => void {
-  if (file === undefined) return (line) => void writeSync(2, line);
+  if (file === undefined) return writeStderr;
   const fd = located(report, () => {
     try {
       return openSync(file, 'w');

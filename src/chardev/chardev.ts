@@ -229,6 +229,11 @@ export abstract class Chardev extends QomObject implements CharPort {
     if (!connected) this.drained();
   }
 
+  /** No more input will come, while output still goes out: the front end is told `closed`. */
+  protected inputEnded(): void {
+    this.notify('closed');
+  }
+
   #reportDrained(): void {
     if (!this.#sendBlocked && !this.#logBlocked) this.notify('drained');
   }

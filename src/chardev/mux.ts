@@ -30,7 +30,7 @@ export class MuxChardev extends Chardev {
       this.inputWanted();
     },
     opened: () => this.setConnected(true),
-    closed: () => this.setConnected(false),
+    closed: () => (this.#base?.connected ? this.inputEnded() : this.setConnected(false)),
     break: () => this.raiseBreak(),
     drained: () => this.drained(),
   };

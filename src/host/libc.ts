@@ -78,6 +78,7 @@ export const libc = {
     'int ioctl(int, unsigned long, void *)',
   ),
   fcntl: declare<[fd: number, command: number, argument: number]>('int fcntl(int, int, long)'),
+  getpgid: declare<[pid: number]>('int getpgid(int)'),
   dup2: declare<[from: number, to: number]>('int dup2(int, int)'),
   _exit: declare<[status: number]>('void _exit(int)') as (status: number) => never,
   close: declare<[fd: number]>('int close(int)'),
