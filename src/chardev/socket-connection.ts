@@ -33,7 +33,8 @@ export class SocketConnection implements CharPort {
 
   #received(data: Uint8Array): void {
     const plain = this.#telnet === undefined ? data : this.#telnet.read(data, () => this.#events.break());
-    if (plain.length > 0) this.#events.received(plain);
+    // An empty message is one, too.
+    if (plain.length > 0 || this.subprotocol !== undefined) this.#events.received(plain);
   }
 
   get connected(): boolean {
