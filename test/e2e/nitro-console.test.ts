@@ -14,17 +14,14 @@ const LINES = 10_000;
 const all = consoleLines(LINES);
 const debug = ['-accel', 'nitro,debug-mode=on', '-M', 'nitro', '-smp', '2', '-kernel', host.path('test.eif')];
 
-/** Reads 4 KiB at a time with a pause after each, until `size` characters are there. */
+/** Reads with a pause after each 4 KiB, until `size` characters are there. */
 async function readSlowly(from: Readable, size: number): Promise<string> {
   let text = '';
-  from.setEncoding('latin1');
   const work = (async () => {
-    while (text.length < size) {
-      const chunk = from.read(Math.min(4096, size - text.length)) ?? from.read();
-      if (chunk === null)
-        await Promise.race([once(from, 'readable'), new Promise((resolve) => setTimeout(resolve, 20))]);
-      else text += chunk;
-      await new Promise((resolve) => setTimeout(resolve, 2));
+    for await (const chunk of from.iterator({ destroyOnReturn: false })) {
+      text += (chunk as Buffer).toString('latin1');
+      if (text.length >= size) break;
+      await new Promise((resolve) => setTimeout(resolve, 2 * Math.ceil((chunk as Buffer).length / 4096)));
     }
     return text;
   })();
