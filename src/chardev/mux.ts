@@ -51,6 +51,8 @@ export class MuxChardev extends Chardev {
     const base = system.tree.chardevs.component(this.#baseId);
     if (!(base instanceof Chardev)) throw new QemuError(`mux: base chardev ${this.#baseId} not found`);
     base.attach(this.#baseSide);
+    // The base counts as taken up once somebody is there to use it.
+    base.frontendOpen = false;
     base.pause();
     this.#base = base;
     this.#greeting = system.ready;
@@ -109,6 +111,7 @@ export class MuxChardev extends Chardev {
     }
     const port = new MuxPort(this, make);
     this.#ports.push(port);
+    if (this.#base !== undefined) this.#base.frontendOpen = true;
     if (this.#greeting && this.connected) port.frontend.opened?.();
     this.#setFocus(port);
     this.inputWanted();
@@ -193,8 +196,8 @@ export class MuxChardev extends Chardev {
         this.raiseBreak();
         return;
       case 'next': {
-        const at = this.#ports.findIndex((port) => port === this.#focus) + 1;
-        const next = this.#ports[at] ?? this.#ports[0];
+        const at = this.#focus === undefined ? -1 : this.#ports.indexOf(this.#focus);
+        const next = this.#ports[at + 1] ?? this.#ports[0];
         if (next !== undefined) this.#setFocus(next);
         return;
       }

@@ -1,7 +1,9 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { deadline } from '../support/deadline.js';
@@ -21,28 +23,45 @@ function start(program: Program, args: readonly string[]) {
   return spawn(command ?? '', [...before, ...base, ...args], { stdio: ['pipe', 'pipe', 'pipe'] });
 }
 
-/**
- * Messages of a command line, asked over a QMP monitor that quits as soon as it answers; without its own messages about
- * the end.
- */
+/** Whether the monitor at the socket executes commands: then start-up is over. */
+function answers(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const probe = connect(path);
+    let text = '';
+    probe.on('error', () => {}).once('close', () => resolve(/"return".*"return"/s.test(text)));
+    probe.on('data', (data) => {
+      text += data;
+      if (/"return".*"return"/s.test(text)) probe.destroy();
+    });
+    probe.write('{"execute": "qmp_capabilities"}{"execute": "query-name"}');
+  });
+}
+
+/** What a command line says until its monitor is up or it has ended. */
 async function messages(program: Program, args: readonly string[]): Promise<string> {
   const socket = join(dir, `${program}.sock`);
-  rmSync(join(dir, 'free'), { force: true });
   const child = start(program, [...args, '-qmp', `unix:${socket},server=on,wait=off`]);
   child.stdin.end();
   let text = '';
   child.stderr.on('data', (data) => {
     text += data;
   });
-  const ended = new Promise((resolve) => child.once('close', resolve));
-  // What is going to be said is said before the monitor is up.
-  const timer = setInterval(() => {
-    const up = spawnSync('python3', ['-c', 'import socket,sys; socket.socket(1).connect(sys.argv[1])', socket]);
-    if (up.status === 0) child.kill('SIGTERM');
-  }, 100);
-  await deadline(`${program} ${args.join(' ')}`, ended, 60_000);
-  clearInterval(timer);
-  rmSync(socket, { force: true });
+  let ended = false;
+  const end = new Promise<void>((resolve) =>
+    child.once('close', () => {
+      ended = true;
+      resolve();
+    }),
+  );
+  try {
+    const limit = Date.now() + 60_000;
+    while (!ended && Date.now() < limit && !(await answers(socket))) await Promise.race([end, pause(20)]);
+    child.kill('SIGTERM');
+    await deadline(`${program} ${args.join(' ')}`, end, 60_000);
+  } finally {
+    child.kill('SIGKILL');
+    rmSync(socket, { force: true });
+  }
   return text.replace(/^.*terminating on signal.*\n/m, '').replaceAll(join(dir, program), dir);
 }
 
@@ -103,8 +122,9 @@ async function replies(program: Program, requests: readonly object[]): Promise<s
   let rest = '';
   let wake = (): void => {};
   child.stdout.on('data', (data) => {
-    const parts = (rest + String(data)).split('\r\n');
+    const parts = (rest + String(data)).split('\n');
     rest = parts.pop() ?? '';
+    // Between them are events, and the name of each new pty.
     lines.push(...parts.filter((line) => line.startsWith('{"return"') || line.startsWith('{"error"')));
     wake();
   });
@@ -114,7 +134,7 @@ async function replies(program: Program, requests: readonly object[]): Promise<s
       wake = () => lines.length > i && resolve();
       wake();
     });
-    await deadline(`${program}: ${JSON.stringify(request)}`, reply, 60_000);
+    await deadline(`${program}: ${JSON.stringify(request)}`, reply, 60_000).finally(() => lines[i] ?? child.kill());
   }
   child.kill('SIGKILL');
   return lines.slice(1).map((line) => line.replace(/pts\/\d+/, 'pts/N'));
