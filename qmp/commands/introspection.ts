@@ -6,6 +6,7 @@ import type { System } from '../../src/system/system.js';
 import { defineCommand } from '../command.js';
 import type { MonitorContext } from '../context.js';
 import { events } from '../events.js';
+import { keepText } from '../json/writer.js';
 import { allCommands, commandNames } from '../registry.js';
 import { generateSchema, SchemaInfo } from '../schema.js';
 import { capabilitiesArguments } from '../session/capabilities.js';
@@ -54,7 +55,7 @@ async function buildSchema(system: System): Promise<JsonObject[]> {
   const typed = (await allCommands()).map((command) =>
     command.name === 'object-add' ? { ...command, args: objectOptions(system.types) } : command,
   );
-  return generateSchema([qmpCapabilities, ...typed], events);
+  return keepText(generateSchema([qmpCapabilities, ...typed], events));
 }
 
 export const commands = [
