@@ -22,6 +22,7 @@ interface Session {
   receive(data: Uint8Array): void;
   drained(): void;
   sendEvent(event: Broadcast): void;
+  idle(): Promise<void>;
   close(): void;
 }
 
@@ -106,6 +107,10 @@ export class ControlFrontend implements CharFrontend {
     if (!wasBehind) return;
     this.#late += this.#port.queued - before;
     if (this.#late > (this.#options.eventQueue ?? defaultEventQueue)) this.#port.disconnect();
+  }
+
+  async finish(): Promise<void> {
+    await this.#session?.idle();
   }
 
   closed(): void {
