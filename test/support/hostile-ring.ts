@@ -32,11 +32,10 @@ export const hostileRing = fc.record({
 
 type HostileRing = typeof hostileRing extends fc.Arbitrary<infer T> ? T : never;
 
-let shared: Guest | undefined;
+const guest = new Guest({ size: RAM });
 
 /** Whether the device's end came through: every buffer inside guest RAM, or a QueueFault; any other error is thrown. */
 export function survives({ descriptors, heads, availIndex, indirect, eventIndex }: HostileRing): boolean {
-  const guest = (shared ??= new Guest({ size: RAM }));
   const table = new DataView(new ArrayBuffer(16 * descriptors.length));
   for (const [i, { addr, len, flags, next }] of descriptors.entries()) {
     table.setBigUint64(16 * i, addr, true);

@@ -191,3 +191,142 @@ export function layOut(guest: Guest, size: number): RingLayout {
     used: guest.alloc(6 + 8 * size, 4),
   };
 }
+
+/** What a transport answers to loads and stores, as VirtioMmio does. */
+export interface MmioWindow {
+  read(offset: number, data: Uint8Array): void;
+  write(offset: number, data: Uint8Array): void;
+}
+
+export interface ProbeOptions {
+  /** Features that the driver knows besides VERSION_1. */
+  features?: bigint;
+  queues?: number;
+  /** Upper limit of the queue sizes. */
+  size?: number;
+}
+
+/** Drives a transport as Linux's virtio_mmio does, version 1 and 2. */
+export class MmioDriver {
+  readonly guest: Guest;
+  readonly window: MmioWindow;
+  queues: DriverQueue[] = [];
+  features = 0n;
+
+  constructor(guest: Guest, window: MmioWindow) {
+    this.guest = guest;
+    this.window = window;
+  }
+
+  get(offset: number): number {
+    const data = new Uint8Array(4);
+    this.window.read(offset, data);
+    return view(data).getUint32(0, true);
+  }
+
+  put(offset: number, value: number): void {
+    const data = new Uint8Array(4);
+    view(data).setUint32(0, value, true);
+    this.window.write(offset, data);
+  }
+
+  config(offset: number, length: number): Uint8Array {
+    const data = new Uint8Array(length);
+    this.window.read(0x100 + offset, data);
+    return data;
+  }
+
+  /** Probe to DRIVER_OK. @throws Error where Linux would give up */
+  start({ features = (1n << 28n) | (1n << 29n), queues = 1, size = 256 }: ProbeOptions = {}): void {
+    if (this.get(0) !== 0x74726976) throw new Error('wrong magic value');
+    const version = this.get(4);
+    if (version !== 1 && version !== 2) throw new Error(`version ${version}`);
+    if (version === 1) this.put(0x28, 4096);
+    this.put(0x70, 0);
+    this.put(0x70, 1);
+    this.put(0x70, 3);
+    this.put(0x14, 1);
+    const high = BigInt(this.get(0x10));
+    this.put(0x14, 0);
+    const offered = BigInt(this.get(0x10)) | (high << 32n);
+    if (version === 2 && (offered & (1n << 32n)) === 0n) throw new Error('no VERSION_1');
+    this.features = offered & (features | (version === 2 ? 1n << 32n : 0n));
+    this.put(0x24, 1);
+    this.put(0x20, Number(this.features >> 32n));
+    this.put(0x24, 0);
+    this.put(0x20, Number(this.features & 0xffffffffn));
+    if (version === 2) {
+      this.put(0x70, 11);
+      if ((this.get(0x70) & 8) === 0) throw new Error('the device refused the features');
+    }
+    this.queues = Array.from({ length: queues }, (_, i) => this.#setUp(i, size, version === 1));
+    this.put(0x70, this.get(0x70) | 4);
+  }
+
+  #setUp(index: number, limit: number, legacy: boolean): DriverQueue {
+    this.put(0x30, index);
+    if (this.get(legacy ? 0x40 : 0x44) !== 0) throw new Error(`queue ${index} is in use`);
+    const size = Math.min(this.get(0x34), limit);
+    if (size === 0) throw new Error(`no queue ${index}`);
+    this.put(0x38, size);
+    const ring = legacy ? this.#layOutLegacy(size) : layOut(this.guest, size);
+    if (legacy) {
+      this.put(0x3c, 4096);
+      this.put(0x40, ring.desc / 4096);
+    } else {
+      for (const [at, address] of [
+        [0x80, ring.desc],
+        [0x90, ring.avail],
+        [0xa0, ring.used],
+      ] as const) {
+        this.put(at, address % 2 ** 32);
+        this.put(at + 4, Math.floor(address / 2 ** 32));
+      }
+      this.put(0x44, 1);
+    }
+    const has = (bit: bigint) => (this.features & (1n << bit)) !== 0n;
+    return new DriverQueue(this.guest, size, { indirect: has(28n), eventIndex: has(29n), ring });
+  }
+
+  /** vring_init of <linux/virtio_ring.h> */
+  #layOutLegacy(size: number): RingLayout {
+    const usedOffset = Math.ceil((16 * size + 2 * (3 + size)) / 4096) * 4096;
+    const desc = this.guest.alloc(usedOffset + 6 + 8 * size, 4096);
+    return { desc, avail: desc + 16 * size, used: desc + usedOffset };
+  }
+
+  queue(index: number): DriverQueue {
+    const queue = this.queues[index];
+    if (queue === undefined) throw new Error(`no queue ${index}`);
+    return queue;
+  }
+
+  /** Rings for `index` if the device wants to hear of it. */
+  kick(index: number): void {
+    if (this.queue(index).kickNeeded()) this.put(0x50, index);
+  }
+
+  /** What the interrupt handler does first: reads the reasons and acknowledges them. */
+  acknowledge(): number {
+    const reasons = this.get(0x60);
+    this.put(0x64, reasons);
+    return reasons;
+  }
+}
+
+/** An interrupt line that counts edges. */
+export class CountingIrq {
+  pulses = 0;
+
+  pulse(): void {
+    this.pulses += 1;
+  }
+
+  raise(): void {
+    throw new Error('virtio-mmio interrupts are edges');
+  }
+
+  lower(): void {
+    throw new Error('virtio-mmio interrupts are edges');
+  }
+}
