@@ -1,0 +1,12 @@
+import * as fc from 'fast-check';
+import { suite } from 'uvu';
+import { hostileRing, survives } from '../support/hostile-ring.js';
+
+const test = suite('fuzz/virtio');
+const numRuns = 1_000_000;
+
+test('hostile rings end in a fault or in buffers inside guest RAM', () => {
+  fc.assert(fc.property(hostileRing, survives), { numRuns });
+});
+
+test.run();
