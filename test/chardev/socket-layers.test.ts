@@ -10,7 +10,7 @@ import { createUserObjects } from '../../src/system/user-objects.js';
 import { createChardevSystem, Pump, pattern, Recorder, receivedBytes } from '../support/chardevs.js';
 import { deadline, eventually } from '../support/deadline.js';
 
-const test = suite('chardev/tls');
+const test = suite('chardev/socket-layers');
 const fixtures = fileURLToPath(new URL('../../../test/support/tls', import.meta.url));
 const MB = 1024 * 1024;
 const inet = (port: number, host = '127.0.0.1'): JsonObject => ({ type: 'inet', data: { host, port: String(port) } });
