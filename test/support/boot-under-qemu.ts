@@ -74,7 +74,11 @@ export function qemuArguments({ guest, memory, dir, cpus, acpi, args = [] }: Qem
 }
 
 /** Runs the guest until it powers off or `ms` are over. Resolves with what it wrote to its serial port. */
-export async function bootUnderQemu(boot: QemuBoot, ms: number, until?: RegExp): Promise<{ console: string; ended: boolean }> {
+export async function bootUnderQemu(
+  boot: QemuBoot,
+  ms: number,
+  until?: RegExp,
+): Promise<{ console: string; ended: boolean }> {
   const qemu = spawn('qemu-system-x86_64', [...qemuArguments(boot), '-serial', 'stdio'], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
