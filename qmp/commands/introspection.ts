@@ -61,6 +61,7 @@ async function buildSchema(system: System): Promise<JsonObject[]> {
 export const commands = [
   defineCommand({
     name: 'query-version',
+    doc: 'Tells the version of QEMU that is spoken, and in `package` that of this program.',
     returns: VersionInfo,
     allowPreconfig: true,
     handler: ({ system }) => versionInfo(system.settings.version),
@@ -68,6 +69,7 @@ export const commands = [
 
   defineCommand({
     name: 'query-commands',
+    doc: 'Lists the names of all commands.',
     returns: list(CommandInfo),
     allowPreconfig: true,
     handler: () => [qmpCapabilities.name, ...commandNames()].map((name) => ({ name })),
@@ -75,6 +77,7 @@ export const commands = [
 
   defineCommand({
     name: 'query-events',
+    doc: 'Lists the names of all events.',
     returns: list(EventInfo),
     allowPreconfig: true,
     handler: () => events.map(({ name }) => ({ name })),
@@ -82,6 +85,7 @@ export const commands = [
 
   defineCommand({
     name: 'query-qmp-schema',
+    doc: "Describes all commands, events and types in QEMU's introspection format.",
     returns: list(SchemaInfo),
     allowPreconfig: true,
     handler: wholeSchema,
@@ -89,6 +93,7 @@ export const commands = [
 
   defineCommand({
     name: 'query-command-line-options',
+    doc: 'Describes command line options and their parameters.',
     args: struct('query-command-line-options', { option: optional(str) }),
     returns: list(CommandLineOptionInfo),
     allowPreconfig: true,
