@@ -7,6 +7,7 @@ import { type BoardPlan, boardPorts } from '../../../src/hw/i386/board.js';
 import { ged, SERIAL_PORT, virtioSlot } from '../../../src/hw/i386/memory-layout.js';
 import { openBoard } from '../../../src/hw/i386/open-board.js';
 import { I8042Memory } from '../../../src/hw/input/i8042/window.js';
+import { RtcMemory } from '../../../src/hw/rtc/mc146818/window.js';
 import { createRegisters } from '../../../src/hw/virtio/registers.js';
 import { answerBell, createBell } from '../../../src/system/doorbell.js';
 import { deadline } from '../../support/deadline.js';
@@ -28,6 +29,7 @@ function makePlan() {
     ports: [
       { model: 'serial', base: SERIAL_PORT, gsi: 4, registers: SerialMemory.create(), bell },
       { model: 'i8042', base: 0x60, gsi: 1, registers: I8042Memory.create(), bell },
+      { model: 'rtc', base: 0x70, gsi: 8, registers: RtcMemory.create(0), bell },
     ],
     mmio: [
       { model: 'ged', base: ged.selector, gsi: ged.irq, registers: GedMemory.create(), bell },
@@ -48,6 +50,8 @@ test('every device answers at its place, and nothing anywhere else', () => {
   const { ports, mmio } = openBoard(plan, () => new CountingIrq());
   assert.equal(read(ports, 0x3fd, 1), [0x60]);
   assert.equal(read(ports, 0x64, 1), [0x14]);
+  ports.write(0x70, Uint8Array.of(0x0d));
+  assert.equal(read(ports, 0x71, 1), [0x80]);
   assert.equal(read(ports, 0x61, 1), [0xff]);
   assert.equal(read(mmio, 0xfeb00e00, 4), [...Buffer.from('virt')]);
   assert.equal(read(mmio, 0xfeb00e08, 4), [19, 0, 0, 0]);

@@ -1,28 +1,27 @@
-// PC16550D data sheet (National Semiconductor, 1995), table 2.
-const Reg = { data: 0, interruptEnable: 1, identification: 2, lineControl: 3, modemControl: 4, lineStatus: 5 } as const;
-const MODEM_STATUS = 6;
-const SCRATCH = 7;
+// PC16550D data sheet (National Semiconductor, 1995), tables 2 to 4; where it leaves a choice, as QEMU's hw/char/serial.c.
+const Reg = {
+  data: 0,
+  interruptEnable: 1,
+  /** Read; the FIFO control when written. */
+  identification: 2,
+  lineControl: 3,
+  modemControl: 4,
+  lineStatus: 5,
+  modemStatus: 6,
+  scratch: 7,
+} as const;
 export const UART_PORTS = 8;
 
-const Enable = { received: 1, transmitterEmpty: 2, lineStatus: 4, modemStatus: 8 } as const;
-const Cause = {
-  none: 0x01,
-  transmitterEmpty: 0x02,
-  received: 0x04,
-  lineStatus: 0x06,
-  timeout: 0x0c,
-  modemStatus: 0x00,
-};
+const Enable = { received: 0x01, transmitterEmpty: 0x02, lineStatus: 0x04, all: 0x0f } as const;
+const Cause = { none: 0x01, transmitterEmpty: 0x02, received: 0x04, lineStatus: 0x06, timeout: 0x0c } as const;
 const FIFO_ENABLED = 0xc0;
 const Fifo = { enable: 0x01, clearReceiver: 0x02, clearTransmitter: 0x04, kept: 0xc9 } as const;
 const DIVISOR_LATCH = 0x80;
-const LOOP_BACK = 0x10;
-const OUT2 = 0x08;
+const Modem = { loopBack: 0x10, out2: 0x08, all: 0x1f } as const;
 const Line = { dataReady: 0x01, overrun: 0x02, break: 0x10, empty: 0x60 } as const;
 /** Clear to send, data set ready, carrier: somebody listens. */
 const MODEM_READY = 0xb0;
-const RING = 0x40;
-/** As QEMU's: 9600 baud. */
+/** 9600 baud. */
 const DIVISOR = 12;
 
 export const UART_FIFO = 16;
@@ -37,12 +36,13 @@ const word = {
   divisorHigh: 5,
   fifoControl: 6,
   lineErrors: 7,
-  modemDeltas: 8,
-  emptyPending: 9,
-  line: 10,
-  busy: 11,
-  head: 12,
-  count: 13,
+  emptyPending: 8,
+  line: 9,
+  busy: 10,
+  head: 11,
+  count: 12,
+  /** The byte received last while the FIFO is off. */
+  buffer: 13,
   fifo: 14,
 } as const;
 /** Words of state that a UART takes. */
@@ -82,7 +82,7 @@ export class Uart {
     const busy = this.#get(word.busy);
     const line = this.#get(word.line);
     this.#words.fill(0, 0, UART_WORDS);
-    this.#words[word.modemControl] = OUT2;
+    this.#words[word.modemControl] = Modem.out2;
     this.#words[word.divisorLow] = DIVISOR;
     this.#words[word.busy] = busy;
     this.#words[word.line] = line;
@@ -130,10 +130,10 @@ export class Uart {
       case Reg.modemControl:
         return this.#get(word.modemControl);
       case Reg.lineStatus:
-        return this.#readAndClear(word.lineErrors) | this.#lineReady;
-      case MODEM_STATUS:
-        return this.#readAndClear(word.modemDeltas) | this.#modemLines;
-      case SCRATCH:
+        return this.#takeErrors() | this.#lineReady;
+      case Reg.modemStatus:
+        return this.#modemLines;
+      case Reg.scratch:
         return this.#get(word.scratch);
       default:
         return 0xff;
@@ -149,7 +149,7 @@ export class Uart {
         break;
       case Reg.interruptEnable:
         if (latch) this.#words[word.divisorHigh] = value;
-        else this.#enable(value & 0x0f);
+        else this.#enable(value & Enable.all);
         break;
       case Reg.identification:
         this.#controlFifo(value);
@@ -158,9 +158,9 @@ export class Uart {
         this.#words[word.lineControl] = value;
         break;
       case Reg.modemControl:
-        this.#controlModem(value & 0x1f);
+        this.#controlModem(value & Modem.all);
         break;
-      case SCRATCH:
+      case Reg.scratch:
         this.#words[word.scratch] = value;
         break;
     }
@@ -172,7 +172,7 @@ export class Uart {
   }
 
   get #loopBack(): boolean {
-    return (this.#get(word.modemControl) & LOOP_BACK) !== 0;
+    return (this.#get(word.modemControl) & Modem.loopBack) !== 0;
   }
 
   get #lineReady(): number {
@@ -187,36 +187,36 @@ export class Uart {
     return ((outputs & 2) << 3) | ((outputs & 1) << 5) | ((outputs & 0x0c) << 4);
   }
 
-  #readAndClear(index: number): number {
-    const value = this.#get(index);
-    this.#words[index] = 0;
+  #takeErrors(): number {
+    const errors = this.#get(word.lineErrors);
+    this.#words[word.lineErrors] = 0;
     this.#update();
-    return value;
+    return errors;
   }
 
   #take(): number {
     const count = this.#get(word.count);
-    if (count === 0) return 0;
     const head = this.#get(word.head);
-    const byte = this.#get(word.fifo + head);
+    const byte = this.#fifoOn ? (count === 0 ? 0 : this.#get(word.fifo + head)) : this.#get(word.buffer);
+    if (count === 0) return byte;
     this.#words[word.head] = (head + 1) % UART_FIFO;
     this.#words[word.count] = count - 1;
+    if (count === 1) {
+      this.#words[word.lineErrors] = this.#get(word.lineErrors) & ~Line.break;
+      this.#events.drained();
+    }
     this.#update();
-    if (count === 1) this.#events.drained();
     return byte;
   }
 
+  /** A full FIFO keeps what it has; without FIFO the new byte takes the place of the old one. */
   #store(byte: number): void {
     const count = this.#get(word.count);
-    const head = this.#get(word.head);
-    if (count < (this.#fifoOn ? UART_FIFO : 1)) {
-      this.#words[word.fifo + ((head + count) % UART_FIFO)] = byte;
-      this.#words[word.count] = count + 1;
-      return;
-    }
-    this.#words[word.lineErrors] = this.#get(word.lineErrors) | Line.overrun;
-    // Without FIFO the new byte takes the place of the old one; the FIFO keeps what it has.
-    if (!this.#fifoOn) this.#words[word.fifo + head] = byte;
+    const full = count === (this.#fifoOn ? UART_FIFO : 1);
+    if (full) this.#words[word.lineErrors] = this.#get(word.lineErrors) | Line.overrun;
+    else this.#words[word.count] = count + 1;
+    if (!this.#fifoOn) this.#words[word.buffer] = byte;
+    else if (!full) this.#words[word.fifo + ((this.#get(word.head) + count) % UART_FIFO)] = byte;
   }
 
   #transmit(byte: number): void {
@@ -235,28 +235,22 @@ export class Uart {
   }
 
   #controlFifo(value: number): void {
-    const next = (value & Fifo.enable) === 0 ? 0 : value;
-    const switched = ((next ^ this.#get(word.fifoControl)) & Fifo.enable) !== 0;
-    if (switched || (next & Fifo.clearReceiver) !== 0) {
-      const had = this.#get(word.count) > 0;
+    const switched = ((value ^ this.#get(word.fifoControl)) & Fifo.enable) !== 0;
+    if (switched || (value & Fifo.clearReceiver) !== 0) {
       this.#words[word.count] = 0;
-      if (had) this.#events.drained();
+      this.#words[word.lineErrors] = this.#get(word.lineErrors) & ~Line.break;
+      this.#events.drained();
     }
-    if ((switched || (next & Fifo.clearTransmitter) !== 0) && this.#get(word.busy) === 0) {
+    if ((switched || (value & Fifo.clearTransmitter) !== 0) && this.#get(word.busy) === 0) {
       this.#words[word.emptyPending] = 1;
     }
-    this.#words[word.fifoControl] = next & Fifo.kept;
+    this.#words[word.fifoControl] = value & Fifo.kept;
   }
 
   #controlModem(value: number): void {
     const looped = this.#loopBack;
-    const before = this.#modemLines;
     this.#words[word.modemControl] = value;
-    const changed = before ^ this.#modemLines;
-    // The ring indicator tells of its trailing edge only.
-    const told = (changed & ~RING) | (changed & before & RING);
-    this.#words[word.modemDeltas] = this.#get(word.modemDeltas) | (told >> 4);
-    if (looped && !this.#loopBack && this.#get(word.count) === 0) this.#events.drained();
+    if (looped && !this.#loopBack) this.#events.drained();
   }
 
   /** Reading the identification answers the transmitter's interrupt, when that is the one shown. */
@@ -279,7 +273,6 @@ export class Uart {
       return count < trigger ? Cause.timeout : Cause.received;
     }
     if ((enabled & Enable.transmitterEmpty) !== 0 && this.#get(word.emptyPending) !== 0) return Cause.transmitterEmpty;
-    if ((enabled & Enable.modemStatus) !== 0 && this.#get(word.modemDeltas) !== 0) return Cause.modemStatus;
     return Cause.none;
   }
 
