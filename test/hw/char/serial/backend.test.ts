@@ -49,11 +49,20 @@ function machine() {
   const irq = new LevelIrq();
   const backend = new SerialBackend(registers, irq);
   const port = new Port();
-  const window = serialWindow(registers, irq, () => backend.poll());
-  const write = (offset: number, value: number) => window.write(offset, Uint8Array.of(value));
+  let rung = false;
+  const window = serialWindow(registers, irq, () => {
+    rung = true;
+  });
+  // A bell is heard after the access, when its lock is free.
+  const access = (work: () => void): void => {
+    work();
+    if (rung) backend.poll();
+    rung = false;
+  };
+  const write = (offset: number, value: number) => access(() => window.write(offset, Uint8Array.of(value)));
   const read = (offset: number): number => {
     const data = new Uint8Array(1);
-    window.read(offset, data);
+    access(() => window.read(offset, data));
     return data[0] ?? 0;
   };
   return { registers, backend, port, irq, write, read };
