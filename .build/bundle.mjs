@@ -26,6 +26,8 @@ const options = {
   bundle: true,
   platform: 'node',
   target: 'node20',
+  // The same parser without a createRequire() of its own, which takes 2 ms where `node -e 0` takes 25.
+  alias: { 'yargs-parser': 'yargs-parser/browser' },
   external: ['koffi', '@koromix/*', 'ws', 'json-rpc-2.0'],
   sourcemap: false,
   minifySyntax: true,
@@ -69,8 +71,8 @@ async function makeCodeCache() {
   const path = join(dir, 'qmp');
   const qmp = `unix:${path},server=on,wait=off`;
   const bin = `${outdir}/src/bin/qemu-system-x86_64.js`;
-  const child = spawn(process.execPath, [bin, '-M', 'none', '-display', 'none', '-monitor', 'stdio', '-qmp', qmp], {
-    stdio: ['pipe', 'ignore', 'inherit'],
+  const child = spawn(process.execPath, [bin, '-M', 'none', '-display', 'none', '-qmp', qmp], {
+    stdio: ['ignore', 'ignore', 'inherit'],
     timeout: 30_000,
   });
   const closed = once(child, 'close');

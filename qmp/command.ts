@@ -11,6 +11,8 @@ export type CommandFeature = 'deprecated' | 'unstable' | (string & {});
  */
 export interface Command<Name extends string = string, Args = unknown, Result = unknown> {
   readonly name: Name;
+  /** One sentence for docs/qmp-reference.md. */
+  readonly doc: string;
   readonly args: ObjectType<Args>;
   readonly returns: QapiType<Result>;
   readonly features: readonly CommandFeature[];
@@ -26,6 +28,7 @@ export interface Command<Name extends string = string, Args = unknown, Result = 
 
 interface Declaration<Name extends string, Args extends ObjectType, Returns extends QapiType> {
   readonly name: Name;
+  readonly doc: string;
   readonly args?: Args;
   readonly returns?: Returns;
   readonly features?: readonly CommandFeature[];
@@ -49,6 +52,7 @@ export function defineCommand<
 ): Command<Name, Infer<Args>, QapiType extends Returns ? Infer<typeof empty> : Infer<Returns>> {
   return {
     name: declaration.name,
+    doc: declaration.doc,
     args: (declaration.args ?? empty) as ObjectType<Infer<Args>>,
     returns: (declaration.returns ?? empty) as QapiType<never>,
     features: declaration.features ?? [],

@@ -1,4 +1,15 @@
-import { bool, type Infer, int, type ObjectType, optional, str, struct, uint8, uint32 } from '../src/qom/qapi.js';
+import {
+  bool,
+  empty,
+  type Infer,
+  int,
+  type ObjectType,
+  optional,
+  str,
+  struct,
+  uint8,
+  uint32,
+} from '../src/qom/qapi.js';
 import { causedByGuest, type SystemEvent } from '../src/system/events.js';
 import type { JsonObject } from '../src/system/json.js';
 import { ShutdownCause } from './types.js';
@@ -6,6 +17,8 @@ import { ShutdownCause } from './types.js';
 /** A QMP event, declared once; query-qmp-schema and the typed client derive from it. */
 export interface EventDeclaration<Name extends string = string, Data = unknown> {
   readonly name: Name;
+  /** One sentence for docs/qmp-reference.md. */
+  readonly doc: string;
   readonly data: ObjectType<Data>;
   /** At most one in so many milliseconds; the last of those in between comes late (monitor_qapi_event_conf). */
   readonly rateLimitMs?: number;
@@ -13,29 +26,46 @@ export interface EventDeclaration<Name extends string = string, Data = unknown> 
 
 function defineEvent<const Name extends string, Data extends ObjectType>(
   name: Name,
+  doc: string,
   data: Data,
   options: { rateLimitMs?: number } = {},
 ): EventDeclaration<Name, Infer<Data>> {
-  return { name, data: data as ObjectType<Infer<Data>>, ...options };
+  return { name, doc, data: data as ObjectType<Infer<Data>>, ...options };
 }
 
-const noData = struct('q_empty', {});
 const cause = struct('ShutdownInfo', { guest: bool, reason: ShutdownCause });
 const deviceAndPath = struct('DeviceAndPath', { device: optional(str), path: str });
 
 export const events = [
-  defineEvent('SHUTDOWN', cause),
-  defineEvent('POWERDOWN', noData),
-  defineEvent('RESET', cause),
-  defineEvent('STOP', noData),
-  defineEvent('RESUME', noData),
-  defineEvent('WAKEUP', noData),
-  defineEvent('DEVICE_DELETED', deviceAndPath),
-  defineEvent('DEVICE_UNPLUG_GUEST_ERROR', deviceAndPath),
-  defineEvent('RTC_CHANGE', struct('RTC_CHANGE', { offset: int, 'qom-path': str }), { rateLimitMs: 1000 }),
-  defineEvent('NITRO_ENCLAVE_STARTED', struct('NITRO_ENCLAVE_STARTED', { cid: uint32 })),
-  defineEvent('NITRO_HEARTBEAT', struct('NITRO_HEARTBEAT', { byte: uint8, ok: bool })),
-  defineEvent('NITRO_CONSOLE_CONNECTED', struct('NITRO_CONSOLE_CONNECTED', { cid: uint32 })),
+  defineEvent('SHUTDOWN', 'The machine has ended, or is about to.', cause),
+  defineEvent('POWERDOWN', 'The guest was asked to power down.', empty),
+  defineEvent('RESET', 'The machine was reset.', cause),
+  defineEvent('STOP', 'The machine was paused.', empty),
+  defineEvent('RESUME', 'The machine runs on.', empty),
+  defineEvent('WAKEUP', 'The guest woke up.', empty),
+  defineEvent('DEVICE_DELETED', 'A device was unplugged and its id is free again.', deviceAndPath),
+  defineEvent('DEVICE_UNPLUG_GUEST_ERROR', 'The guest refused to let a device go.', deviceAndPath),
+  defineEvent(
+    'RTC_CHANGE',
+    'The guest set its clock: seconds that it is off from the time it started with.',
+    struct('RTC_CHANGE', { offset: int, 'qom-path': str }),
+    { rateLimitMs: 1000 },
+  ),
+  defineEvent(
+    'NITRO_ENCLAVE_STARTED',
+    'The enclave was started and has this CID.',
+    struct('NITRO_ENCLAVE_STARTED', { cid: uint32 }),
+  ),
+  defineEvent(
+    'NITRO_HEARTBEAT',
+    'The enclave answered the heartbeat: the byte it sent, and whether it is the expected one.',
+    struct('NITRO_HEARTBEAT', { byte: uint8, ok: bool }),
+  ),
+  defineEvent(
+    'NITRO_CONSOLE_CONNECTED',
+    'The console of the enclave was connected.',
+    struct('NITRO_CONSOLE_CONNECTED', { cid: uint32 }),
+  ),
 ];
 
 type Declared = (typeof events)[number];

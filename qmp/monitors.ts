@@ -15,7 +15,9 @@ export class MonitorSet {
       const broadcast = new Broadcast(message);
       for (const client of this.#clients) client.sendEvent(broadcast);
     });
-    host.system.events.on((event) => publisher.publish(qmpEvent(event)));
+    host.system.events.on((event) => {
+      if (this.#clients.size > 0) publisher.publish(qmpEvent(event));
+    });
   }
 
   /** QMP on a character device: one session each time somebody connects. @throws QemuError when the chardev is in use */

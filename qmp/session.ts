@@ -72,6 +72,7 @@ export class QmpSession {
   #pumping = false;
   #closed = false;
   #out = '';
+  #whenIdle: (() => void) | undefined;
 
   /** Sends the greeting. */
   constructor(options: QmpSessionOptions) {
@@ -107,11 +108,24 @@ export class QmpSession {
     if (!this.#pumping) this.#flush();
   }
 
+  /** Resolves when all that was received has been answered, or at once after `close`. */
+  async idle(): Promise<void> {
+    if (!this.#busy) return;
+    await new Promise<void>((resolve) => {
+      this.#whenIdle = resolve;
+    });
+  }
+
+  get #busy(): boolean {
+    return !this.#closed && (this.#running || this.#queue.length > 0 || this.#reader.hasInput);
+  }
+
   /** The client is gone: pending requests are dropped, replies to running ones too. */
   close(): void {
     this.#closed = true;
     this.#queue = [];
     this.#out = '';
+    this.#whenIdle?.();
   }
 
   /** Serves what can be served, sends the replies in one piece, and stops or restarts the transport as needed. */
@@ -125,6 +139,7 @@ export class QmpSession {
     this.#pumping = false;
     this.#flush();
     this.#throttle();
+    if (this.#whenIdle !== undefined && !this.#busy) this.#whenIdle();
   }
 
   /** One step: a queued request if it is its turn, else the next message of the input. Returns false when stuck. */

@@ -6,6 +6,7 @@ import { emptyConfig, type HelpRequest, type StartConfig } from './cli/config.js
 import { LocatedError } from './cli/located-error.js';
 import { Reported } from './cli/start-machine.js';
 import { Emulator } from './emulator.js';
+import { onMainThread } from './host/epoll-wait.js';
 import { createModuleApi, offerTypes } from './module-api.js';
 import type { UserObjects } from './qom/user-creatable.js';
 import { asError, QemuError } from './system/errors.js';
@@ -13,6 +14,7 @@ import { isJsonObject, type JsonObject } from './system/json.js';
 import { createModuleLoader } from './system/module-loader.js';
 import { daemonize, daemonReady, exitProcess, systemReason, writePidFile } from './system/process.js';
 import { createReporter, type Reporter, type ReporterOptions } from './system/report.js';
+import { writeStderr } from './system/stderr.js';
 import { System, type TargetArch } from './system/system.js';
 import { createUserObjects } from './system/user-objects.js';
 
@@ -31,9 +33,10 @@ function packageVersion(): string {
 
 /** Runs the system emulator of a target architecture with this process's arguments; ends the process. */
 export async function main(arch: TargetArch): Promise<void> {
+  onMainThread();
   const options: ReporterOptions = {
     program: `qemu-system-${arch}`,
-    write: (text) => writeSync(2, text),
+    write: writeStderr,
   };
   const report = createReporter(options);
   process.on('uncaughtException', (error) => {
@@ -156,7 +159,7 @@ function located<T>(report: Reporter, work: () => T): T {
 
 /** Where traces go: stderr, or the file of -D. */
 function openLog(file: string | undefined, report: Reporter): (line: string) => void {
-  if (file === undefined) return (line) => void writeSync(2, line);
+  if (file === undefined) return writeStderr;
   const fd = located(report, () => {
     try {
       return openSync(file, 'w');

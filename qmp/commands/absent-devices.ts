@@ -22,11 +22,22 @@ function noBalloon(): never {
 }
 
 export const commands = [
-  defineCommand({ name: 'balloon', args: struct('balloon', { value: int }), handler: noBalloon }),
-  defineCommand({ name: 'query-balloon', returns: BalloonInfo, handler: noBalloon }),
+  defineCommand({
+    name: 'balloon',
+    doc: 'Asks the guest to shrink or grow to `value` bytes; fails, since there is no balloon device.',
+    args: struct('balloon', { value: int }),
+    handler: noBalloon,
+  }),
+  defineCommand({
+    name: 'query-balloon',
+    doc: 'Tells how much memory the guest was left; fails, since there is no balloon device.',
+    returns: BalloonInfo,
+    handler: noBalloon,
+  }),
 
   defineCommand({
     name: 'query-hv-balloon-status-report',
+    doc: 'Tells the last report of a Hyper-V balloon; fails, since there is none.',
     returns: HvBalloonInfo,
     handler: () => {
       throw new QemuError('no hv-balloon device present');
@@ -35,6 +46,7 @@ export const commands = [
 
   defineCommand({
     name: 'query-vm-generation-id',
+    doc: 'Tells the generation id shown to the guest; fails, since no such device exists.',
     returns: GuidInfo,
     handler: () => {
       throw new QemuError('VM Generation ID device not found');
@@ -43,6 +55,7 @@ export const commands = [
 
   defineCommand({
     name: 'query-acpi-ospm-status',
+    doc: 'Tells what the guest reported about its ACPI slots; fails, since no ACPI device keeps such reports.',
     returns: list(ACPIOSTInfo),
     handler: () => {
       throw new QemuError('command is not supported, missing ACPI device');
@@ -51,6 +64,7 @@ export const commands = [
 
   defineCommand({
     name: 'query-firmware-log',
+    doc: 'Gives the log of the firmware; fails, since no firmware writes one.',
     args: struct('query-firmware-log', { 'max-size': optional(size) }),
     returns: FirmwareLog,
     handler: () => {
@@ -60,6 +74,7 @@ export const commands = [
 
   defineCommand({
     name: 'query-gic-capabilities',
+    doc: 'Tells which interrupt controllers of the Arm family are possible; empty.',
     returns: list(GICCapability),
     handler: ({ system }) => {
       if (system.settings.arch === 'x86_64') {
@@ -69,11 +84,36 @@ export const commands = [
     },
   }),
 
-  defineCommand({ name: 'query-pci', returns: list(PciInfo), handler: () => [] }),
-  defineCommand({ name: 'query-tpm', returns: list(TPMInfo), handler: () => [] }),
-  defineCommand({ name: 'query-tpm-models', returns: list(TpmModel), handler: () => [] }),
-  defineCommand({ name: 'query-tpm-types', returns: list(TpmType), handler: () => [] }),
-  defineCommand({ name: 'query-audiodevs', returns: list(AudiodevInfo), handler: () => [] }),
-  defineCommand({ name: 'query-pr-managers', returns: list(PRManagerInfo), handler: () => [] }),
-  defineCommand({ name: 'query-cryptodev', returns: list(QCryptodevInfo), handler: () => [] }),
+  defineCommand({ name: 'query-pci', doc: 'Lists PCI buses; empty.', returns: list(PciInfo), handler: () => [] }),
+  defineCommand({ name: 'query-tpm', doc: 'Lists TPM devices; empty.', returns: list(TPMInfo), handler: () => [] }),
+  defineCommand({
+    name: 'query-tpm-models',
+    doc: 'Lists TPM models that can be made; empty.',
+    returns: list(TpmModel),
+    handler: () => [],
+  }),
+  defineCommand({
+    name: 'query-tpm-types',
+    doc: 'Lists TPM backends that can be made; empty.',
+    returns: list(TpmType),
+    handler: () => [],
+  }),
+  defineCommand({
+    name: 'query-audiodevs',
+    doc: 'Lists audio backends; empty.',
+    returns: list(AudiodevInfo),
+    handler: () => [],
+  }),
+  defineCommand({
+    name: 'query-pr-managers',
+    doc: 'Lists managers of persistent reservations; empty.',
+    returns: list(PRManagerInfo),
+    handler: () => [],
+  }),
+  defineCommand({
+    name: 'query-cryptodev',
+    doc: 'Lists crypto devices; empty.',
+    returns: list(QCryptodevInfo),
+    handler: () => [],
+  }),
 ];

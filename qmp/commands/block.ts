@@ -37,9 +37,16 @@ function noBlockDevice(name: string | undefined, id: string | undefined): QemuEr
   return deviceNotFound(id ?? name ?? '');
 }
 
-const blockJobCommands = (['block-job-pause', 'block-job-resume', 'block-job-complete'] as const).map((name) =>
+const blockJobCommands = (
+  [
+    ['block-job-pause', 'Pauses a job on a block device; fails, since none runs.'],
+    ['block-job-resume', 'Lets a paused job on a block device go on; fails, since none runs.'],
+    ['block-job-complete', 'Ends a job on a block device that waits for it; fails, since none runs.'],
+  ] as const
+).map(([name, doc]) =>
   defineCommand({
     name,
+    doc,
     args: device,
     features: ['deprecated'],
     allowPreconfig: true,
@@ -50,10 +57,18 @@ const blockJobCommands = (['block-job-pause', 'block-job-resume', 'block-job-com
 );
 
 const jobCommands = (
-  ['job-pause', 'job-resume', 'job-cancel', 'job-complete', 'job-dismiss', 'job-finalize'] as const
-).map((name) =>
+  [
+    ['job-pause', 'Pauses a job; fails, since none runs.'],
+    ['job-resume', 'Lets a paused job go on; fails, since none runs.'],
+    ['job-cancel', 'Cancels a job; fails, since none runs.'],
+    ['job-complete', 'Ends a job that waits for it; fails, since none runs.'],
+    ['job-dismiss', 'Forgets a job that has ended; fails, since there is none.'],
+    ['job-finalize', 'Makes the effect of a job final; fails, since there is none.'],
+  ] as const
+).map(([name, doc]) =>
   defineCommand({
     name,
+    doc,
     args: job,
     allowPreconfig: true,
     handler: () => {
@@ -63,10 +78,17 @@ const jobCommands = (
 );
 
 export const commands = [
-  defineCommand({ name: 'query-block', returns: list(BlockInfo), allowPreconfig: true, handler: () => [] }),
+  defineCommand({
+    name: 'query-block',
+    doc: 'Lists block devices; empty.',
+    returns: list(BlockInfo),
+    allowPreconfig: true,
+    handler: () => [],
+  }),
 
   defineCommand({
     name: 'query-blockstats',
+    doc: 'Lists statistics of block devices; empty.',
     args: struct('query-blockstats', { 'query-nodes': optional(bool) }),
     returns: list(BlockStats),
     allowPreconfig: true,
@@ -75,23 +97,38 @@ export const commands = [
 
   defineCommand({
     name: 'query-named-block-nodes',
+    doc: 'Lists nodes of the block graph; empty.',
     args: struct('query-named-block-nodes', { flat: optional(bool) }),
     returns: list(BlockDeviceInfo),
     allowPreconfig: true,
     handler: () => [],
   }),
 
-  defineCommand({ name: 'query-block-jobs', returns: list(BlockJobInfo), allowPreconfig: true, handler: () => [] }),
+  defineCommand({
+    name: 'query-block-jobs',
+    doc: 'Lists jobs on block devices; empty.',
+    returns: list(BlockJobInfo),
+    allowPreconfig: true,
+    handler: () => [],
+  }),
   defineCommand({
     name: 'query-block-exports',
+    doc: 'Lists exported block nodes; empty.',
     returns: list(BlockExportInfo),
     allowPreconfig: true,
     handler: () => [],
   }),
-  defineCommand({ name: 'query-jobs', returns: list(JobInfo), allowPreconfig: true, handler: () => [] }),
+  defineCommand({
+    name: 'query-jobs',
+    doc: 'Lists background jobs; empty.',
+    returns: list(JobInfo),
+    allowPreconfig: true,
+    handler: () => [],
+  }),
 
   defineCommand({
     name: 'blockdev-add',
+    doc: 'Makes a block node; fails, since no driver is there.',
     args: BlockdevOptions,
     allowPreconfig: true,
     handler: () => {},
@@ -99,6 +136,7 @@ export const commands = [
 
   defineCommand({
     name: 'blockdev-del',
+    doc: 'Deletes a block node; fails, since none exists.',
     args: struct('blockdev-del', { 'node-name': str }),
     allowPreconfig: true,
     handler: (_, args) => {
@@ -108,6 +146,7 @@ export const commands = [
 
   defineCommand({
     name: 'block_resize',
+    doc: 'Changes the size of a block device; fails, since none exists.',
     args: struct('block_resize', { device: optional(str), 'node-name': optional(str), size }),
     allowPreconfig: true,
     handler: (_, args) => {
@@ -117,6 +156,7 @@ export const commands = [
 
   defineCommand({
     name: 'eject',
+    doc: 'Takes the medium out of a drive; fails, since none exists.',
     args: struct('eject', { device: optional(str, ['deprecated']), id: optional(str), force: optional(bool) }),
     handler: (_, args) => {
       throw noBlockDevice(args.device, args.id);
@@ -125,6 +165,7 @@ export const commands = [
 
   defineCommand({
     name: 'block-job-cancel',
+    doc: 'Cancels a job on a block device; fails, since none runs.',
     args: struct('block-job-cancel', { device: str, force: optional(bool) }),
     allowPreconfig: true,
     handler: (_, args) => {
@@ -134,6 +175,7 @@ export const commands = [
 
   defineCommand({
     name: 'block-job-set-speed',
+    doc: 'Limits the speed of a job on a block device; fails, since none runs.',
     args: struct('block-job-set-speed', { device: str, speed: int }),
     allowPreconfig: true,
     handler: (_, args) => {

@@ -41,6 +41,7 @@ function yankable(system: System): Chardev[] {
 export const commands = [
   defineCommand({
     name: 'query-chardev',
+    doc: 'Lists the character devices, to whom they are connected and whether a front end has them open.',
     returns: list(ChardevInfo),
     allowPreconfig: true,
     handler: ({ system }) => queryChardev(system),
@@ -48,12 +49,14 @@ export const commands = [
 
   defineCommand({
     name: 'query-chardev-backends',
+    doc: 'Lists the kinds of character devices that chardev-add can make.',
     returns: list(ChardevBackendInfo),
     handler: () => queryChardevBackends(),
   }),
 
   defineCommand({
     name: 'chardev-add',
+    doc: 'Makes a character device; for a pty the result tells its path.',
     args: struct('chardev-add', { id: str, backend: ChardevBackend }),
     returns: ChardevReturn,
     handler: (ctx, { id, backend }) => chardevAdd(ctx.system, id, backend, namedDescriptors(ctx)),
@@ -61,6 +64,7 @@ export const commands = [
 
   defineCommand({
     name: 'chardev-change',
+    doc: 'Puts another backend in the place of a character device, its front end stays.',
     args: struct('chardev-change', { id: str, backend: ChardevBackend }),
     returns: ChardevReturn,
     handler: (ctx, { id, backend }) => chardevChange(ctx.system, id, backend, namedDescriptors(ctx)),
@@ -68,24 +72,28 @@ export const commands = [
 
   defineCommand({
     name: 'chardev-remove',
+    doc: 'Deletes a character device that nothing uses.',
     args: struct('chardev-remove', { id: str }),
     handler: ({ system }, { id }) => chardevRemove(system, id),
   }),
 
   defineCommand({
     name: 'chardev-send-break',
+    doc: 'Sends a break condition to the front end of a character device.',
     args: struct('chardev-send-break', { id: str }),
     handler: ({ system }, { id }) => chardevSendBreak(system, id),
   }),
 
   defineCommand({
     name: 'ringbuf-write',
+    doc: 'Writes into a ring buffer as its other side would.',
     args: struct('ringbuf-write', { device: str, data: str, format: optional(DataFormat) }),
     handler: ({ system }, { device, data, format }) => ringbufWrite(system, device, data, format),
   }),
 
   defineCommand({
     name: 'ringbuf-read',
+    doc: 'Takes up to `size` bytes out of a ring buffer.',
     args: struct('ringbuf-read', { device: str, size: int, format: optional(DataFormat) }),
     returns: str,
     handler: ({ system }, { device, size, format }) => ringbufRead(system, device, Number(size), format),
@@ -93,6 +101,7 @@ export const commands = [
 
   defineCommand({
     name: 'query-yank',
+    doc: 'Lists what `yank` can cut off: the sockets among the character devices.',
     returns: list(YankInstance),
     allowOob: true,
     handler: ({ system }) => yankable(system).map(({ label }) => ({ type: 'chardev' as const, id: label })),
@@ -100,6 +109,7 @@ export const commands = [
 
   defineCommand({
     name: 'yank',
+    doc: 'Cuts off connections that hang, all of those named or none.',
     args: struct('yank', { instances: list(YankInstance) }),
     allowOob: true,
     handler: ({ system }, { instances }) => {

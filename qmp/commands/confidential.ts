@@ -51,6 +51,7 @@ const SgxInfo = struct('SgxInfo', { sgx: bool, sgx1: bool, sgx2: bool, flc: bool
 export const commands = [
   defineCommand({
     name: 'query-sev',
+    doc: 'Tells the state of AMD SEV: not in use.',
     returns: SevInfo,
     handler: () => ({
       enabled: false,
@@ -66,6 +67,7 @@ export const commands = [
 
   defineCommand({
     name: 'query-sev-capabilities',
+    doc: "Tells what the host's AMD SEV offers; fails, since it is not used.",
     returns: SevCapability,
     handler: ({ system }) => {
       const kvm = system.accel?.acceleratorName === 'kvm';
@@ -75,6 +77,7 @@ export const commands = [
 
   defineCommand({
     name: 'query-sev-launch-measure',
+    doc: 'Gives the measurement of an SEV launch; fails, since there was none.',
     returns: SevLaunchMeasureInfo,
     handler: () => {
       throw new QemuError('SEV launch measurement is not available');
@@ -83,6 +86,7 @@ export const commands = [
 
   defineCommand({
     name: 'query-sev-attestation-report',
+    doc: 'Gives an SEV attestation report; fails, since SEV is not in use.',
     args: struct('query-sev-attestation-report', { mnonce: str }),
     returns: SevAttestationReport,
     handler: () => {
@@ -92,6 +96,7 @@ export const commands = [
 
   defineCommand({
     name: 'sev-inject-launch-secret',
+    doc: 'Puts a secret into an SEV guest; fails, since the guest is none.',
     args: struct('sev-inject-launch-secret', { 'packet-header': str, secret: str, gpa: optional(int) }),
     handler: () => {
       throw new QemuError('SEV not enabled for guest');
@@ -100,6 +105,7 @@ export const commands = [
 
   defineCommand({
     name: 'query-sgx',
+    doc: 'Tells the SGX settings of the machine; fails, since no machine here has any.',
     returns: SgxInfo,
     handler: () => {
       throw new QemuError('SGX is only supported on PC machines');
@@ -108,6 +114,7 @@ export const commands = [
 
   defineCommand({
     name: 'query-sgx-capabilities',
+    doc: "Tells what the host's SGX offers; fails, since it is not used.",
     returns: SgxInfo,
     handler: () => {
       const device = '/dev/sgx_vepc';

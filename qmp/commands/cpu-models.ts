@@ -29,6 +29,7 @@ async function models({ system }: MonitorContext): Promise<Map<string, ObjectCla
 export const commands = [
   defineCommand({
     name: 'query-cpu-definitions',
+    doc: 'Lists the CPU models.',
     returns: list(CpuDefinitionInfo),
     handler: async (ctx) => {
       const known = await models(ctx);
@@ -47,6 +48,7 @@ export const commands = [
 
   defineCommand({
     name: 'query-cpu-model-expansion',
+    doc: 'Tells what a CPU model stands for: the properties that were given.',
     args: struct('query-cpu-model-expansion', { type: CpuModelExpansionType, model: CpuModelInfo }),
     returns: CpuModelExpansionInfo,
     handler: async (ctx, { model }) => {

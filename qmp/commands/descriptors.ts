@@ -11,6 +11,7 @@ const FdsetInfo = struct('FdsetInfo', { 'fdset-id': int, fds: list(FdsetFdInfo) 
 export const commands = [
   defineCommand({
     name: 'getfd',
+    doc: 'Keeps the descriptor that came with the request (SCM_RIGHTS) under a name, for this client.',
     args: struct('getfd', { fdname: str }),
     handler: ({ client }, { fdname }) => {
       const fd = client.receivedDescriptor();
@@ -24,12 +25,14 @@ export const commands = [
 
   defineCommand({
     name: 'closefd',
+    doc: 'Closes a descriptor kept by `getfd`.',
     args: struct('closefd', { fdname: str }),
     handler: ({ client }, { fdname }) => client.closeNamedDescriptor(fdname),
   }),
 
   defineCommand({
     name: 'add-fd',
+    doc: 'Puts the descriptor that came with the request into a set, which `/dev/fdset/ID` opens.',
     args: struct('add-fd', { 'fdset-id': optional(int), opaque: optional(str) }),
     returns: AddfdInfo,
     handler: ({ client, system }, { 'fdset-id': id, opaque }) => {
@@ -45,6 +48,7 @@ export const commands = [
 
   defineCommand({
     name: 'remove-fd',
+    doc: 'Takes one descriptor or all out of a set.',
     args: struct('remove-fd', { 'fdset-id': int, fd: optional(int) }),
     handler: ({ system }, { 'fdset-id': id, fd }) =>
       fdSetsOf(system).remove(Number(id), fd === undefined ? undefined : Number(fd)),
@@ -52,6 +56,7 @@ export const commands = [
 
   defineCommand({
     name: 'query-fdsets',
+    doc: 'Lists the sets of descriptors.',
     returns: list(FdsetInfo),
     handler: ({ system }) =>
       fdSetsOf(system)

@@ -6,6 +6,7 @@ import { defineCommand } from '../command.js';
 export const commands = [
   defineCommand({
     name: 'device_add',
+    doc: 'Plugs in a device; its properties are further arguments.',
     // The device's own properties come as further members.
     args: struct('device_add', { driver: str, bus: optional(str), id: optional(str) }),
     rawArgs: true,
@@ -18,6 +19,7 @@ export const commands = [
 
   defineCommand({
     name: 'device_del',
+    doc: 'Unplugs a device, named by id or path; DEVICE_DELETED tells when it is gone.',
     args: struct('device_del', { id: str }),
     handler: async ({ system }, { id }) => {
       const path = id.startsWith('/') ? id : `${system.peripheral.canonicalPath}/${id}`;

@@ -25,12 +25,28 @@ function withoutVnc(): never {
 }
 
 export const commands = [
-  defineCommand({ name: 'query-mice', returns: list(MouseInfo), handler: () => [] }),
-  defineCommand({ name: 'query-display-options', returns: DisplayOptions, handler: () => ({ type: 'none' as const }) }),
-  defineCommand({ name: 'query-vnc', returns: VncInfo, handler: () => ({ enabled: false }) }),
+  defineCommand({
+    name: 'query-mice',
+    doc: 'Lists pointing devices; empty.',
+    returns: list(MouseInfo),
+    handler: () => [],
+  }),
+  defineCommand({
+    name: 'query-display-options',
+    doc: 'Tells which display was asked for: none.',
+    returns: DisplayOptions,
+    handler: () => ({ type: 'none' as const }),
+  }),
+  defineCommand({
+    name: 'query-vnc',
+    doc: 'Tells whether there is a VNC server: no.',
+    returns: VncInfo,
+    handler: () => ({ enabled: false }),
+  }),
 
   defineCommand({
     name: 'set_password',
+    doc: 'Sets the password of a display server; fails, since there is none.',
     args: union<JsonObject>(
       'SetPasswordOptions',
       { protocol: DisplayProtocol, password: str, connected: optional(SetPasswordAction) },
@@ -44,6 +60,7 @@ export const commands = [
 
   defineCommand({
     name: 'expire_password',
+    doc: 'Sets when the password of a display server expires; fails, since there is none.',
     args: union<JsonObject>('ExpirePasswordOptions', { protocol: DisplayProtocol, time: str }, 'protocol', {
       vnc: vncDisplay,
     }),
@@ -54,6 +71,7 @@ export const commands = [
 
   defineCommand({
     name: 'screendump',
+    doc: 'Saves what a display shows; fails, since there is none.',
     args: struct('screendump', {
       filename: str,
       device: optional(str),
@@ -67,6 +85,16 @@ export const commands = [
     },
   }),
 
-  defineCommand({ name: 'display-reload', args: DisplayReloadOptions, handler: withoutVnc }),
-  defineCommand({ name: 'display-update', args: DisplayUpdateOptions, handler: withoutVnc }),
+  defineCommand({
+    name: 'display-reload',
+    doc: 'Reloads settings of a display server; fails, since there is none.',
+    args: DisplayReloadOptions,
+    handler: withoutVnc,
+  }),
+  defineCommand({
+    name: 'display-update',
+    doc: 'Changes settings of a display server; fails, since there is none.',
+    args: DisplayUpdateOptions,
+    handler: withoutVnc,
+  }),
 ];

@@ -7,6 +7,7 @@ import { terminalText } from '../hmp/monitor.js';
 export const commands = [
   defineCommand({
     name: 'human-monitor-command',
+    doc: 'Runs a command line of the human monitor and gives its output.',
     args: struct('human-monitor-command', { 'command-line': str, 'cpu-index': optional(int) }),
     returns: str,
     features: ['savevm-monitor-nodes'],

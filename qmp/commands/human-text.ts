@@ -5,14 +5,21 @@ import { defineCommand } from '../command.js';
 import { HumanReadableText } from '../types.js';
 
 /** Of x-query-*: what these machines lack reads as nothing, as on a QEMU machine without it. */
-const nothing = (['x-query-roms', 'x-query-irq', 'x-query-interrupt-controllers', 'x-accel-stats'] as const).map(
-  (name) =>
-    defineCommand({
-      name,
-      returns: HumanReadableText,
-      features: ['unstable'],
-      handler: () => ({ 'human-readable-text': '' }),
-    }),
+const nothing = (
+  [
+    ['x-query-roms', 'Shows read-only memories as text; empty.'],
+    ['x-query-irq', 'Shows counts of interrupts as text; empty.'],
+    ['x-query-interrupt-controllers', 'Shows the state of interrupt controllers as text; empty.'],
+    ['x-accel-stats', 'Shows statistics of the accelerator as text; empty.'],
+  ] as const
+).map(([name, doc]) =>
+  defineCommand({
+    name,
+    doc,
+    returns: HumanReadableText,
+    features: ['unstable'],
+    handler: () => ({ 'human-readable-text': '' }),
+  }),
 );
 
 function hex(value: number | bigint): string {
@@ -34,6 +41,7 @@ export const commands = [
 
   defineCommand({
     name: 'x-query-numa',
+    doc: 'Shows NUMA nodes as text.',
     returns: HumanReadableText,
     features: ['unstable'],
     handler: () => ({ 'human-readable-text': '0 nodes\n' }),
@@ -41,6 +49,7 @@ export const commands = [
 
   defineCommand({
     name: 'x-query-ramblock',
+    doc: 'Shows blocks of guest memory as text.',
     returns: HumanReadableText,
     features: ['unstable'],
     handler: async ({ system }) => {
@@ -51,6 +60,7 @@ export const commands = [
 
   defineCommand({
     name: 'x-query-usb',
+    doc: 'Shows USB devices as text; fails, since there is no USB.',
     returns: HumanReadableText,
     features: ['unstable'],
     handler: () => {
@@ -60,6 +70,7 @@ export const commands = [
 
   defineCommand({
     name: 'x-query-jit',
+    doc: 'Shows statistics of the translator as text; empty.',
     returns: HumanReadableText,
     features: ['unstable'],
     handler: ({ system }) => {

@@ -6,6 +6,7 @@ import type { System } from '../../src/system/system.js';
 import { defineCommand } from '../command.js';
 import type { MonitorContext } from '../context.js';
 import { events } from '../events.js';
+import { keepText } from '../json/writer.js';
 import { allCommands, commandNames } from '../registry.js';
 import { generateSchema, SchemaInfo } from '../schema.js';
 import { capabilitiesArguments } from '../session/capabilities.js';
@@ -54,12 +55,13 @@ async function buildSchema(system: System): Promise<JsonObject[]> {
   const typed = (await allCommands()).map((command) =>
     command.name === 'object-add' ? { ...command, args: objectOptions(system.types) } : command,
   );
-  return generateSchema([qmpCapabilities, ...typed], events);
+  return keepText(generateSchema([qmpCapabilities, ...typed], events));
 }
 
 export const commands = [
   defineCommand({
     name: 'query-version',
+    doc: 'Tells the version of QEMU that is spoken, and in `package` that of this program.',
     returns: VersionInfo,
     allowPreconfig: true,
     handler: ({ system }) => versionInfo(system.settings.version),
@@ -67,6 +69,7 @@ export const commands = [
 
   defineCommand({
     name: 'query-commands',
+    doc: 'Lists the names of all commands.',
     returns: list(CommandInfo),
     allowPreconfig: true,
     handler: () => [qmpCapabilities.name, ...commandNames()].map((name) => ({ name })),
@@ -74,6 +77,7 @@ export const commands = [
 
   defineCommand({
     name: 'query-events',
+    doc: 'Lists the names of all events.',
     returns: list(EventInfo),
     allowPreconfig: true,
     handler: () => events.map(({ name }) => ({ name })),
@@ -81,6 +85,7 @@ export const commands = [
 
   defineCommand({
     name: 'query-qmp-schema',
+    doc: "Describes all commands, events and types in QEMU's introspection format.",
     returns: list(SchemaInfo),
     allowPreconfig: true,
     handler: wholeSchema,
@@ -88,6 +93,7 @@ export const commands = [
 
   defineCommand({
     name: 'query-command-line-options',
+    doc: 'Describes command line options and their parameters.',
     args: struct('query-command-line-options', { option: optional(str) }),
     returns: list(CommandLineOptionInfo),
     allowPreconfig: true,

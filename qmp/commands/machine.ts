@@ -57,6 +57,7 @@ const NumaOptions = struct('NumaOptions', {
 export const commands = [
   defineCommand({
     name: 'query-name',
+    doc: 'Tells the name given with `-name`.',
     returns: NameInfo,
     allowPreconfig: true,
     handler: ({ system: { settings } }) => (settings.name === undefined ? {} : { name: settings.name }),
@@ -64,6 +65,7 @@ export const commands = [
 
   defineCommand({
     name: 'query-uuid',
+    doc: 'Tells the UUID given with `-uuid`.',
     returns: UuidInfo,
     allowPreconfig: true,
     handler: ({ system }) => ({ UUID: system.settings.uuid }),
@@ -71,12 +73,14 @@ export const commands = [
 
   defineCommand({
     name: 'query-target',
+    doc: 'Tells the architecture of the guest.',
     returns: TargetInfo,
     handler: ({ system }) => ({ arch: system.settings.arch }),
   }),
 
   defineCommand({
     name: 'query-machines',
+    doc: 'Lists the machine types.',
     args: struct('query-machines', { 'compat-props': optional(bool, ['unstable']) }),
     returns: list(MachineInfo),
     handler: async ({ system }, args) => {
@@ -100,6 +104,7 @@ export const commands = [
 
   defineCommand({
     name: 'query-kvm',
+    doc: 'Tells whether KVM is in use, and whether the host lets it be used.',
     returns: KvmInfo,
     // libvirt compares `present` with its own check of /dev/kvm on every look-up.
     handler: ({ system }) => ({ enabled: system.accel?.acceleratorName === 'kvm', present: kvmOpens() }),
@@ -107,6 +112,7 @@ export const commands = [
 
   defineCommand({
     name: 'query-accelerators',
+    doc: 'Tells which accelerators there are and which is in use.',
     returns: AcceleratorInfo,
     handler: async ({ system }) => {
       await system.needTypes();
@@ -118,6 +124,7 @@ export const commands = [
 
   defineCommand({
     name: 'query-cpus-fast',
+    doc: 'Lists the virtual CPUs without disturbing them.',
     returns: list(CpuInfoFast),
     handler: ({ system }) =>
       system.machine.cpus().map(({ index, object, threadId, props }) => ({
@@ -132,6 +139,7 @@ export const commands = [
 
   defineCommand({
     name: 'query-hotpluggable-cpus',
+    doc: 'Lists CPUs that can be plugged in; fails, since no machine here takes any.',
     returns: list(HotpluggableCPU),
     allowPreconfig: true,
     handler: () => {
@@ -139,16 +147,23 @@ export const commands = [
     },
   }),
 
-  defineCommand({ name: 'query-memory-devices', returns: list(MemoryDeviceInfo), handler: () => [] }),
+  defineCommand({
+    name: 'query-memory-devices',
+    doc: 'Lists memory devices; empty.',
+    returns: list(MemoryDeviceInfo),
+    handler: () => [],
+  }),
 
   defineCommand({
     name: 'query-memory-size-summary',
+    doc: 'Tells how much memory the machine has.',
     returns: MemoryInfo,
     handler: ({ system }) => ({ 'base-memory': system.machine.effectiveRamSize, 'plugged-memory': 0 }),
   }),
 
   defineCommand({
     name: 'set-numa-node',
+    doc: 'Sets up NUMA before the machine is built; fails, since no machine here has it.',
     args: NumaOptions,
     allowPreconfig: true,
     rawArgs: true,

@@ -48,12 +48,14 @@ async function savePhysical(ctx: MonitorContext, address: Int64, length: Int64, 
 export const commands = [
   defineCommand({
     name: 'pmemsave',
+    doc: 'Saves a range of guest-physical memory to a file.',
     args: struct('pmemsave', { val: uint64, size, filename: str }),
     handler: (ctx, { val, size: length, filename }) => savePhysical(ctx, val, length, filename),
   }),
 
   defineCommand({
     name: 'memsave',
+    doc: 'Saves a range of virtual memory to a file; fails, since addresses cannot be translated here.',
     args: struct('memsave', { val: uint64, size, filename: str, 'cpu-index': optional(int) }),
     handler: ({ system }, args) => {
       const index = Number(args['cpu-index'] ?? 0);
@@ -66,6 +68,7 @@ export const commands = [
 
   defineCommand({
     name: 'dump-guest-memory',
+    doc: 'Dumps the memory of the guest; checks its arguments, then fails.',
     args: struct('dump-guest-memory', {
       paging: bool,
       protocol: str,
@@ -90,12 +93,14 @@ export const commands = [
 
   defineCommand({
     name: 'query-dump',
+    doc: 'Tells the state of the last memory dump: none.',
     returns: DumpQueryResult,
     handler: () => ({ total: 0, status: 'none' as const, completed: 0 }),
   }),
 
   defineCommand({
     name: 'query-dump-guest-memory-capability',
+    doc: 'Lists the formats of memory dumps; empty.',
     returns: DumpGuestMemoryCapability,
     handler: () => ({ formats: [] }),
   }),

@@ -29,10 +29,16 @@ const ReplayMode = enumeration('ReplayMode', ['none', 'record', 'play']);
 const ReplayInfo = struct('ReplayInfo', { mode: ReplayMode, filename: optional(str), icount: int });
 
 export const commands = [
-  defineCommand({ name: 'query-migrate', returns: MigrationInfo, handler: () => ({}) }),
+  defineCommand({
+    name: 'query-migrate',
+    doc: 'Tells the state of a migration; empty, since none ever begins.',
+    returns: MigrationInfo,
+    handler: () => ({}),
+  }),
 
   defineCommand({
     name: 'query-migrate-capabilities',
+    doc: 'Lists the migration capabilities and whether they are on.',
     returns: list(MigrationCapabilityStatus),
     handler: ({ system }) =>
       [...migrationSettings(system).capabilities].map(([capability, state]) => ({ state, capability })),
@@ -40,6 +46,7 @@ export const commands = [
 
   defineCommand({
     name: 'migrate-set-capabilities',
+    doc: 'Switches migration capabilities; they are kept and have no effect.',
     args: struct('migrate-set-capabilities', { capabilities: list(MigrationCapabilityStatus) }),
     handler: ({ system }, { capabilities }) => {
       const settings = migrationSettings(system).capabilities;
@@ -49,12 +56,14 @@ export const commands = [
 
   defineCommand({
     name: 'query-migrate-parameters',
+    doc: 'Tells the migration parameters.',
     returns: MigrationParameters,
     handler: ({ system }) => migrationSettings(system).parameters,
   }),
 
   defineCommand({
     name: 'migrate-set-parameters',
+    doc: 'Sets migration parameters; they are kept and have no effect.',
     args: MigrationParameters,
     handler: ({ system }, given) => {
       const { parameters } = migrationSettings(system);
@@ -63,10 +72,15 @@ export const commands = [
     },
   }),
 
-  defineCommand({ name: 'migrate_cancel', handler: () => {} }),
+  defineCommand({
+    name: 'migrate_cancel',
+    doc: 'Cancels the migration under way; there never is one.',
+    handler: () => {},
+  }),
 
   defineCommand({
     name: 'migrate-pause',
+    doc: 'Interrupts a post-copy migration; fails, since there is none.',
     allowOob: true,
     handler: () => {
       throw new QemuError('migrate-pause is currently only supported during postcopy-active or postcopy-recover state');
@@ -75,6 +89,7 @@ export const commands = [
 
   defineCommand({
     name: 'migrate-recover',
+    doc: 'Takes up an interrupted migration; fails, since there is none.',
     args: struct('migrate-recover', { uri: str }),
     allowOob: true,
     handler: () => {
@@ -84,12 +99,14 @@ export const commands = [
 
   defineCommand({
     name: 'query-colo-status',
+    doc: 'Tells the state of COLO: not in use.',
     returns: COLOStatus,
     handler: () => ({ 'last-mode': 'none' as const, mode: 'none' as const, reason: 'none' as const }),
   }),
 
   defineCommand({
     name: 'query-dirty-rate',
+    doc: 'Tells the rate at which memory changes: never measured.',
     args: struct('query-dirty-rate', { 'calc-time-unit': optional(TimeUnit) }),
     returns: DirtyRateInfo,
     handler: (_, args) => ({
@@ -102,10 +119,16 @@ export const commands = [
     }),
   }),
 
-  defineCommand({ name: 'query-vcpu-dirty-limit', returns: list(DirtyLimitInfo), handler: () => [] }),
+  defineCommand({
+    name: 'query-vcpu-dirty-limit',
+    doc: 'Lists limits on the rate at which CPUs change memory; empty.',
+    returns: list(DirtyLimitInfo),
+    handler: () => [],
+  }),
 
   defineCommand({
     name: 'query-replay',
+    doc: 'Tells the state of record and replay: not in use.',
     returns: ReplayInfo,
     handler: () => ({ icount: 0, mode: 'none' as const }),
   }),

@@ -8,6 +8,7 @@ const RxFilterInfo = struct('RxFilterInfo', { name: str, 'main-mac': str });
 export const commands = [
   defineCommand({
     name: 'query-rx-filter',
+    doc: 'Lists the receive filters of network interfaces; empty.',
     args: struct('query-rx-filter', { name: optional(str) }),
     returns: list(RxFilterInfo),
     handler: (_, { name }) => {
@@ -18,6 +19,7 @@ export const commands = [
 
   defineCommand({
     name: 'netdev_del',
+    doc: 'Removes a network backend; fails, since none exists.',
     args: struct('netdev_del', { id: str }),
     allowPreconfig: true,
     handler: (_, { id }) => {
@@ -27,6 +29,7 @@ export const commands = [
 
   defineCommand({
     name: 'set_link',
+    doc: 'Plugs or unplugs a network cable; fails, since there is no network.',
     args: struct('set_link', { name: str, up: bool }),
     handler: (_, { name }) => {
       throw deviceNotFound(name);

@@ -32,6 +32,7 @@ const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
 export const commands = [
   defineCommand({
     name: 'x-nitro-query-enclave',
+    doc: 'Describes the enclave: whether it runs, its CID, and the image file it was started from.',
     features: ['unstable'],
     returns: NitroEnclave,
     handler: ({ system }) => {
@@ -47,6 +48,7 @@ export const commands = [
   }),
   defineCommand({
     name: 'x-nitro-query-pcrs',
+    doc: 'Lists the platform configuration registers: what an attestation document shows (`value`, zeros in debug mode) and what the image measures to (`image`); both hexadecimal.',
     features: ['unstable'],
     returns: list(NitroPcr),
     handler: async ({ system }) => {

@@ -21,6 +21,7 @@ const memdevProperties = ['size', 'merge', 'dump', 'prealloc', 'share', 'reserve
 export const commands = [
   defineCommand({
     name: 'object-add',
+    doc: "Makes an object of a user-creatable type; the type's properties are further arguments.",
     // Each user-creatable type adds its own options; the objects check them.
     args: struct('ObjectOptions', { 'qom-type': str, id: str }),
     rawArgs: true,
@@ -32,6 +33,7 @@ export const commands = [
 
   defineCommand({
     name: 'object-del',
+    doc: 'Deletes an object made by `object-add` or `-object`.',
     args: struct('object-del', { id: str }),
     allowPreconfig: true,
     handler: ({ host }, { id }) => host.objects.delete(id),
@@ -39,6 +41,7 @@ export const commands = [
 
   defineCommand({
     name: 'query-memdev',
+    doc: 'Lists the memory backends.',
     returns: list(Memdev),
     allowPreconfig: true,
     handler: async ({ system }) => {
@@ -55,6 +58,7 @@ export const commands = [
 
   defineCommand({
     name: 'query-iothreads',
+    doc: 'Lists the I/O threads.',
     returns: list(IOThreadInfo),
     allowPreconfig: true,
     handler: ({ system }) => iothreads(system.tree),

@@ -51,6 +51,7 @@ async function readable(read: () => JsonValue | Promise<JsonValue>): Promise<Jso
 export const commands = [
   defineCommand({
     name: 'qom-list',
+    doc: 'Lists the properties of an object, children and links among them.',
     args: struct('qom-list', { path: str }),
     returns: list(ObjectPropertyInfo),
     allowPreconfig: true,
@@ -60,6 +61,7 @@ export const commands = [
 
   defineCommand({
     name: 'qom-get',
+    doc: 'Gives the value of a property.',
     args: struct('qom-get', { path: str, property: str }),
     returns: any,
     allowPreconfig: true,
@@ -68,6 +70,7 @@ export const commands = [
 
   defineCommand({
     name: 'qom-set',
+    doc: 'Sets a property.',
     args: struct('qom-set', { path: str, property: str, value: any }),
     allowPreconfig: true,
     handler: ({ system }, { path, property, value }) => objectAt(system.tree.root, path).set(property, value),
@@ -75,6 +78,7 @@ export const commands = [
 
   defineCommand({
     name: 'qom-list-get',
+    doc: 'Gives the values of all properties of several objects.',
     args: struct('qom-list-get', { paths: list(str) }),
     returns: list(ObjectPropertiesValues),
     allowPreconfig: true,
@@ -95,6 +99,7 @@ export const commands = [
 
   defineCommand({
     name: 'qom-list-types',
+    doc: 'Lists the types, or those that implement a given one.',
     args: struct('qom-list-types', { implements: optional(str), abstract: optional(bool) }),
     returns: list(ObjectTypeInfo),
     allowPreconfig: true,
@@ -110,6 +115,7 @@ export const commands = [
 
   defineCommand({
     name: 'qom-list-properties',
+    doc: 'Lists the properties of a type.',
     args: struct('qom-list-properties', { typename: str }),
     returns: list(ObjectPropertyInfo),
     allowPreconfig: true,
@@ -122,6 +128,7 @@ export const commands = [
 
   defineCommand({
     name: 'device-list-properties',
+    doc: 'Lists the properties of a device type.',
     args: struct('device-list-properties', { typename: str }),
     returns: list(ObjectPropertyInfo),
     handler: async (ctx, { typename }) => {

@@ -40,30 +40,38 @@ const CurrentMachineParams = struct('CurrentMachineParams', { 'wakeup-suspend-su
 export const commands = [
   defineCommand({
     name: 'query-status',
+    doc: 'Tells whether the machine runs and in what state it is.',
     returns: StatusInfo,
     allowPreconfig: true,
     handler: ({ system: { run } }) => ({ status: run.state, running: run.running }),
   }),
 
-  defineCommand({ name: 'stop', handler: ({ system }) => system.run.pause() }),
+  defineCommand({ name: 'stop', doc: 'Pauses the machine.', handler: ({ system }) => system.run.pause() }),
 
-  defineCommand({ name: 'cont', handler: ({ system }) => system.run.resume() }),
+  defineCommand({ name: 'cont', doc: 'Lets the machine run on.', handler: ({ system }) => system.run.resume() }),
 
   defineCommand({
     name: 'quit',
+    doc: 'Ends the program.',
     allowPreconfig: true,
     handler: ({ system }) => system.run.kill('host-qmp-quit'),
   }),
 
   defineCommand({
     name: 'system_reset',
+    doc: 'Resets the machine, or ends it where the action for a reboot is `shutdown`.',
     handler: ({ system }) => system.run.requestReset('host-qmp-system-reset'),
   }),
 
-  defineCommand({ name: 'system_powerdown', handler: ({ system }) => system.run.requestPowerdown() }),
+  defineCommand({
+    name: 'system_powerdown',
+    doc: 'Asks the guest to power down.',
+    handler: ({ system }) => system.run.requestPowerdown(),
+  }),
 
   defineCommand({
     name: 'system_wakeup',
+    doc: 'Wakes a sleeping guest; fails, since no guest here can be sent to sleep.',
     handler: () => {
       throw new QemuError('wake-up from suspend is not supported by this guest');
     },
@@ -71,6 +79,7 @@ export const commands = [
 
   defineCommand({
     name: 'inject-nmi',
+    doc: 'Sends a non-maskable interrupt; fails, since no machine here has one.',
     handler: () => {
       throw new QemuError('machine does not provide NMIs');
     },
@@ -78,6 +87,7 @@ export const commands = [
 
   defineCommand({
     name: 'set-action',
+    doc: 'Sets what is done when the guest reboots, shuts down, panics or its watchdog fires.',
     args: struct('set-action', {
       reboot: optional(RebootAction),
       shutdown: optional(ShutdownAction),
@@ -92,6 +102,7 @@ export const commands = [
 
   defineCommand({
     name: 'watchdog-set-action',
+    doc: "Sets what is done when the guest's watchdog fires.",
     args: struct('watchdog-set-action', { action: WatchdogAction }),
     handler: ({ system }, { action }) => {
       system.run.actions.watchdog = action;
@@ -100,6 +111,7 @@ export const commands = [
 
   defineCommand({
     name: 'x-exit-preconfig',
+    doc: 'Builds the machine that `-preconfig` held back.',
     features: ['unstable'],
     allowPreconfig: true,
     handler: async ({ host, system }) => {
@@ -112,6 +124,7 @@ export const commands = [
 
   defineCommand({
     name: 'query-current-machine',
+    doc: 'Tells what is special about the machine in use.',
     returns: CurrentMachineParams,
     handler: () => ({ 'wakeup-suspend-support': false }),
   }),

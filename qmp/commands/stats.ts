@@ -16,10 +16,17 @@ const StatsResult = struct('StatsResult', { provider: StatsProvider, 'qom-path':
 const StatsSchema = struct('StatsSchema', { provider: StatsProvider, target: StatsTarget });
 
 export const commands = [
-  defineCommand({ name: 'query-stats', args: StatsFilter, returns: list(StatsResult), handler: () => [] }),
+  defineCommand({
+    name: 'query-stats',
+    doc: 'Gives statistics; empty, since nothing provides any.',
+    args: StatsFilter,
+    returns: list(StatsResult),
+    handler: () => [],
+  }),
 
   defineCommand({
     name: 'query-stats-schemas',
+    doc: 'Describes the statistics; empty, since nothing provides any.',
     args: struct('query-stats-schemas', { provider: optional(StatsProvider) }),
     returns: list(StatsSchema),
     handler: () => [],

@@ -18,6 +18,7 @@ async function matching({ system }: MonitorContext, pattern: string): Promise<st
 export const commands = [
   defineCommand({
     name: 'trace-event-get-state',
+    doc: 'Lists the trace points that fit a pattern and whether they are on.',
     args: struct('trace-event-get-state', { name: str }),
     returns: list(TraceEventInfo),
     handler: async (ctx, { name: pattern }) =>
@@ -29,6 +30,7 @@ export const commands = [
 
   defineCommand({
     name: 'trace-event-set-state',
+    doc: 'Switches the trace points that fit a pattern.',
     args: struct('trace-event-set-state', { name: str, enable: bool, 'ignore-unavailable': optional(bool) }),
     handler: async (ctx, { name: pattern, enable }) => {
       await matching(ctx, pattern);

@@ -36,6 +36,7 @@ export class ReadlineMonitor implements CharFrontend {
   #behind = false;
   #paused = false;
   #drained: (() => void) | undefined;
+  #whenIdle: (() => void) | undefined;
 
   /** @param readOnly serves help, info, qom-list and qom-get only */
   constructor(host: MonitorHost, port: CharPort, readOnly = false) {
@@ -68,14 +69,24 @@ export class ReadlineMonitor implements CharFrontend {
     this.#prompt();
   }
 
+  async finish(): Promise<void> {
+    if (!this.#running) return;
+    await new Promise<void>((resolve) => {
+      this.#whenIdle = resolve;
+    });
+  }
+
   /** What the next one gets to see is of no concern to the one who left. */
   closed(): void {
+    // A pipe that ended still wants the answers.
+    if (this.#port.connected) return;
     this.#user.client.close();
     this.#user = this.#newUser();
     this.#greeted = false;
     this.#running = false;
     this.#held = '';
     this.#full = false;
+    this.#whenIdle?.();
     this.drained();
   }
 
@@ -131,6 +142,7 @@ export class ReadlineMonitor implements CharFrontend {
     // What had to wait may have held more than one line.
     this.#full = !user.editor.feed(Buffer.alloc(0));
     this.#throttle();
+    if (!this.#running) this.#whenIdle?.();
   }
 
   /** Shows a command's output; a reader that is behind holds up the next command. */

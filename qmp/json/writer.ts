@@ -7,7 +7,16 @@ import { type JsonObject, type JsonValue, QFloat } from '../../src/system/json.j
  * @param pretty one member or element a line, indented by four spaces; empty containers take two lines
  */
 export function writeJson(value: JsonValue, pretty = false): string {
-  return pretty ? writePretty(value, '\n') : write(value);
+  if (pretty) return writePretty(value, '\n');
+  return (typeof value === 'object' && value !== null ? kept.get(value) : undefined) ?? write(value);
+}
+
+const kept = new WeakMap<object, string>();
+
+/** Keeps the text of a large value that never changes, so that `writeJson` of it is free. Returns the value. */
+export function keepText<T extends JsonValue & object>(value: T): T {
+  kept.set(value, write(value));
+  return value;
 }
 
 function write(value: JsonValue): string {

@@ -22,6 +22,7 @@ interface Session {
   receive(data: Uint8Array): void;
   drained(): void;
   sendEvent(event: Broadcast): void;
+  idle(): Promise<void>;
   close(): void;
 }
 
@@ -46,7 +47,7 @@ export class ControlFrontend implements CharFrontend {
   }
 
   opened(): void {
-    this.closed();
+    this.#end();
     const port = this.#port;
     const client = new MonitorClient({
       readOnly: this.#options.readOnly ?? false,
@@ -108,7 +109,16 @@ export class ControlFrontend implements CharFrontend {
     if (this.#late > (this.#options.eventQueue ?? defaultEventQueue)) this.#port.disconnect();
   }
 
+  async finish(): Promise<void> {
+    await this.#session?.idle();
+  }
+
   closed(): void {
+    // A pipe that ended still wants the answers.
+    if (!this.#port.connected) this.#end();
+  }
+
+  #end(): void {
     this.#clients.delete(this);
     this.#session?.close();
     this.#session = undefined;

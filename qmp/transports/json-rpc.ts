@@ -60,6 +60,7 @@ export class JsonRpcSession {
   #blocked = false;
   #paused = false;
   #closed = false;
+  #whenIdle: (() => void) | undefined;
 
   constructor(run: RunCommand, transport: SessionTransport) {
     this.#run = run;
@@ -85,9 +86,22 @@ export class JsonRpcSession {
     if (!this.#closed) this.#send(event.notification());
   }
 
+  /** Resolves when all that was received has been answered, or at once after `close`. */
+  async idle(): Promise<void> {
+    if (!this.#busy) return;
+    await new Promise<void>((resolve) => {
+      this.#whenIdle = resolve;
+    });
+  }
+
+  get #busy(): boolean {
+    return !this.#closed && (this.#running || this.#waiting.length > 0);
+  }
+
   close(): void {
     this.#closed = true;
     this.#waiting.length = 0;
+    this.#whenIdle?.();
   }
 
   /** A method call, run when those before it have ended. @throws QemuError */
@@ -115,6 +129,7 @@ export class JsonRpcSession {
       });
     }
     this.#throttle();
+    if (this.#whenIdle !== undefined && !this.#busy) this.#whenIdle();
   }
 
   async #answer(message: Uint8Array): Promise<JsonValue | undefined> {

@@ -11,7 +11,12 @@ export interface CharFrontend {
    * such a notion are open from the start.
    */
   opened?(): void;
-  /** The other side went away. */
+  /**
+   * The other side sends no more, but may still listen. `closed` comes when what was received has been answered, or after
+   * a limit of time.
+   */
+  finish?(): Promise<void>;
+  /** The other side went away; or it sends no more, but still takes output, while the port is `connected`. */
   closed?(): void;
   /** A serial break. */
   break?(): void;
@@ -213,6 +218,11 @@ export abstract class Chardev extends QomObject implements CharPort {
     this.#frontend?.receive(data);
   }
 
+  /** Input has ended: resolves when the front end has answered all of it. */
+  protected async answered(): Promise<void> {
+    await this.#frontend?.finish?.();
+  }
+
   /** There is room again after `send` returned false. */
   protected drained(): void {
     if (!this.#sendBlocked) return;
@@ -227,6 +237,11 @@ export abstract class Chardev extends QomObject implements CharPort {
     this.notify(connected ? 'opened' : 'closed');
     this.#updateFlow();
     if (!connected) this.drained();
+  }
+
+  /** No more input will come, while output still goes out: the front end is told `closed` when it has answered. */
+  protected inputEnded(): void {
+    void this.answered().then(() => this.notify('closed'));
   }
 
   #reportDrained(): void {

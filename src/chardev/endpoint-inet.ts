@@ -123,7 +123,7 @@ export async function listen(
     const servers: Server[] = [];
     let busy = false;
     for (const host of hosts) {
-      const server = createServer((stream) => {
+      const server = createServer({ allowHalfOpen: true }, (stream) => {
         tune(stream, keepAliveOf(address), tuning);
         accept(peer(stream));
       });
@@ -148,7 +148,7 @@ export async function listen(
 
 /** Serves an inherited socket that is bound already. */
 export async function listenAt(fd: number, tuning: SocketTuning, accept: (peer: Peer) => void): Promise<Listener> {
-  const server = createServer((stream) => {
+  const server = createServer({ allowHalfOpen: true }, (stream) => {
     tune(stream, { keepAlive: false }, tuning);
     accept(peer(stream));
   });

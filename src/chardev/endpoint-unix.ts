@@ -1,5 +1,4 @@
 import { mkdtempSync, rmdirSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { socketName } from '../host/socket.js';
 import { connectUnix, listenUnix, type UnixServer, UnixSocket } from '../host/unix.js';
@@ -57,10 +56,13 @@ export function listen(address: UnixAddress, accept: (peer: Peer) => void): List
   const where = hostAddress(address);
   // QEMU makes up a name when it is given none.
   const made = address.path === '' && address.abstract !== true;
-  if (made) Object.assign(where, { path: join(mkdtempSync(join(tmpdir(), 'qemu-socket-')), 'socket') });
+  if (made)
+    Object.assign(where, {
+      path: join(mkdtempSync(join(process.getBuiltinModule('node:os').tmpdir(), 'qemu-socket-')), 'socket'),
+    });
   const path = 'path' in where ? where.path : where.abstract;
   try {
-    const server = listenUnix(where);
+    const server = listenUnix({ ...where, allowHalfOpen: true });
     return serve(server, decode(socketName(server.fd)), accept, () => made && rmdirSync(dirname(path)));
   } catch (error) {
     throw new QemuError(`Failed to bind socket to ${path}: ${osErrorText(error)}`, { cause: asError(error) });
@@ -69,7 +71,7 @@ export function listen(address: UnixAddress, accept: (peer: Peer) => void): List
 
 /** Serves an inherited socket that is bound already. */
 export function listenAt(fd: number, accept: (peer: Peer) => void): Listener {
-  return serve(listenUnix({ fd }), decode(socketName(fd)), accept, () => {});
+  return serve(listenUnix({ fd, allowHalfOpen: true }), decode(socketName(fd)), accept, () => {});
 }
 
 /** @throws HostError */

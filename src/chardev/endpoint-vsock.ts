@@ -30,7 +30,7 @@ function serve(server: VsockServer, accept: (peer: Peer) => void): Listener {
 export function listen(address: VsockAddress, accept: (peer: Peer) => void): Listener {
   const where = parseVsock(address);
   try {
-    return serve(listenVsock(where), accept);
+    return serve(listenVsock({ ...where, allowHalfOpen: true }), accept);
   } catch (error) {
     throw new QemuError(`Failed to bind socket: ${osErrorText(error)}`, { cause: asError(error) });
   }
@@ -38,7 +38,7 @@ export function listen(address: VsockAddress, accept: (peer: Peer) => void): Lis
 
 /** Serves an inherited socket that is bound already. */
 export function listenAt(fd: number, accept: (peer: Peer) => void): Listener {
-  return serve(new VsockServer(fd, BACKLOG, {}), accept);
+  return serve(new VsockServer(fd, BACKLOG, { allowHalfOpen: true }), accept);
 }
 
 /** @throws HostError */

@@ -37,7 +37,11 @@ export abstract class FdChardev extends Chardev {
 
   #openOutput(fd: number, both: boolean): Output {
     if (isPollable(fd)) {
-      const link = new StreamLink(new FdStream(fd), this.#linkEvents(), !both);
+      const link = new StreamLink(
+        new FdStream(fd),
+        this.#linkEvents(() => this.setConnected(false)),
+        !both,
+      );
       if (both) this.#input = link;
       return link;
     }
@@ -47,15 +51,20 @@ export abstract class FdChardev extends Chardev {
   }
 
   #openInput(fd: number): StreamLink | FileSource {
-    const events = this.#linkEvents();
-    return isPollable(fd) ? new StreamLink(new FdStream(fd), events) : new FileSource(fd, events);
+    const events = this.#linkEvents(() => this.inputEnded());
+    return isPollable(fd) ? new StreamLink(this.inputStream(fd), events) : new FileSource(fd, events);
   }
 
-  #linkEvents() {
+  /** The stream that reads a descriptor which epoll can watch. */
+  protected inputStream(fd: number): FdStream {
+    return new FdStream(fd);
+  }
+
+  #linkEvents(ended: () => void) {
     return {
       received: (data: Uint8Array) => this.received(data),
       drained: () => this.drained(),
-      ended: () => this.setConnected(false),
+      ended,
     };
   }
 

@@ -30,7 +30,7 @@ export class MuxChardev extends Chardev {
       this.inputWanted();
     },
     opened: () => this.setConnected(true),
-    closed: () => this.setConnected(false),
+    closed: () => (this.#base?.connected ? this.inputEnded() : this.setConnected(false)),
     break: () => this.raiseBreak(),
     drained: () => this.drained(),
   };
@@ -51,6 +51,8 @@ export class MuxChardev extends Chardev {
     const base = system.tree.chardevs.component(this.#baseId);
     if (!(base instanceof Chardev)) throw new QemuError(`mux: base chardev ${this.#baseId} not found`);
     base.attach(this.#baseSide);
+    // The base counts as taken up once somebody is there to use it.
+    base.frontendOpen = false;
     base.pause();
     this.#base = base;
     this.#greeting = system.ready;
@@ -61,13 +63,14 @@ export class MuxChardev extends Chardev {
   }
 
   /**
-   * Tells the front ends `opened` and `closed` from now on. Until the end of start-up they are not told, because each may
-   * still get or lose the focus: a monitor greets only with it.
+   * Tells the front ends `opened` and `closed` from now on, and takes input. Not before the end of start-up, because each
+   * may still get or lose the focus: a monitor greets only with it, and what was typed is for the one that has it then.
    */
   startGreeting(): void {
     if (this.#greeting) return;
     this.#greeting = true;
     if (this.connected) this.notify('opened');
+    this.inputWanted();
   }
 
   protected override notify(event: 'opened' | 'closed' | 'drained'): void {
@@ -109,6 +112,7 @@ export class MuxChardev extends Chardev {
     }
     const port = new MuxPort(this, make);
     this.#ports.push(port);
+    if (this.#base !== undefined) this.#base.frontendOpen = true;
     if (this.#greeting && this.connected) port.frontend.opened?.();
     this.#setFocus(port);
     this.inputWanted();
@@ -152,7 +156,7 @@ export class MuxChardev extends Chardev {
   /** Goes on with the input as far as the front ends take it; holds the base up while something is left. */
   inputWanted(): void {
     // A front end may pause, resume or detach from within `receive`.
-    if (this.#processing) return;
+    if (this.#processing || !this.#greeting) return;
     this.#processing = true;
     const run: number[] = [];
     let at = 0;
@@ -193,8 +197,8 @@ export class MuxChardev extends Chardev {
         this.raiseBreak();
         return;
       case 'next': {
-        const at = this.#ports.findIndex((port) => port === this.#focus) + 1;
-        const next = this.#ports[at] ?? this.#ports[0];
+        const at = this.#focus === undefined ? -1 : this.#ports.indexOf(this.#focus);
+        const next = this.#ports[at + 1] ?? this.#ports[0];
         if (next !== undefined) this.#setFocus(next);
         return;
       }

@@ -7,6 +7,8 @@ export interface ConnectionEvents {
   received(data: Uint8Array): void;
   break(): void;
   drained(): void;
+  /** The peer has ended its side; `ended` follows. */
+  inputEnded(): Promise<void>;
   /** The connection is over; called once. */
   ended(): void;
 }
@@ -26,6 +28,7 @@ export class SocketConnection implements CharPort {
     this.#link = new StreamLink(peer.stream, {
       received: (data) => this.#received(data),
       drained: () => events.drained(),
+      inputEnded: () => events.inputEnded(),
       ended: () => void this.close(),
     });
     if (telnet) this.#link.write(negotiation);
@@ -33,7 +36,8 @@ export class SocketConnection implements CharPort {
 
   #received(data: Uint8Array): void {
     const plain = this.#telnet === undefined ? data : this.#telnet.read(data, () => this.#events.break());
-    if (plain.length > 0) this.#events.received(plain);
+    // An empty message is one, too.
+    if (plain.length > 0 || this.subprotocol !== undefined) this.#events.received(plain);
   }
 
   get connected(): boolean {

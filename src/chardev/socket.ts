@@ -235,6 +235,7 @@ export class SocketChardev extends Chardev {
         received: (data) => this.received(data),
         break: () => this.raiseBreak(),
         drained: () => this.drained(),
+        inputEnded: () => this.answered(),
         ended: () => this.#left(connection),
       });
       this.#connections.add(connection);
@@ -249,6 +250,7 @@ export class SocketChardev extends Chardev {
       received: (data) => frontend.receive(data),
       break: () => frontend.break?.(),
       drained: () => frontend.drained?.(),
+      inputEnded: async () => frontend.finish?.(),
       ended: () => {
         frontend.closed?.();
         this.#left(connection);

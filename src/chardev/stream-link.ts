@@ -2,12 +2,16 @@ import type { Duplex } from 'node:stream';
 
 /** How long bytes that the peer does not take may hold up the end of a connection. */
 const FLUSH_LIMIT_MS = 2_000;
+/** How long the answers to a peer that has ended its side may take. */
+const FINISH_LIMIT_MS = 10_000;
 
 export interface StreamLinkEvents {
   /** Called only while reading is on. */
   received(data: Uint8Array): void;
   /** Room again after `write` returned false. */
   drained(): void;
+  /** The peer sends no more; `ended` follows when the promise is settled, or after a limit of time. */
+  inputEnded?(): Promise<void>;
   /** The peer has ended or the stream failed; nothing else is called afterwards. */
   ended(error: Error | undefined): void;
 }
@@ -33,7 +37,7 @@ export class StreamLink {
     stream.on('drain', () => {
       if (!this.#over) events.drained();
     });
-    stream.on('end', () => this.#end(undefined));
+    stream.on('end', () => void this.#finish());
     stream.on('error', (error: Error) => this.#end(error));
     stream.on('close', () => this.#end(undefined));
   }
@@ -64,6 +68,19 @@ export class StreamLink {
     }
     // With an empty buffer read() is what lets the stream report its end.
     if (!this.#over && this.#stream.readableLength === 0) this.#stream.read(0);
+  }
+
+  async #finish(): Promise<void> {
+    const work = this.#events.inputEnded?.();
+    if (work !== undefined) {
+      let timer: NodeJS.Timeout | undefined;
+      const limit = new Promise<void>((resolve) => {
+        timer = setTimeout(resolve, FINISH_LIMIT_MS);
+      });
+      await Promise.race([work, limit]);
+      clearTimeout(timer);
+    }
+    this.#end(undefined);
   }
 
   #end(error: Error | undefined): void {

@@ -1,9 +1,11 @@
 import { readFileSync } from 'node:fs';
 import { ioctl, setNonBlocking } from '../host/fd.js';
+import { HostError, int32, libc } from '../host/libc.js';
 
 // <asm-generic/ioctls.h>, <asm-generic/termbits.h>: the same on x86-64 and arm64
 const TCGETS = 0x5401;
 const TCSETS = 0x5402;
+const TIOCGPGRP = 0x540f;
 const TERMIOS_SIZE = 36;
 const [IFLAG, OFLAG, CFLAG, LFLAG, CC] = [0, 4, 8, 12, 17];
 const [VTIME, VMIN] = [5, 6];
@@ -36,19 +38,20 @@ export class Terminal {
     const flags = /^flags:\s*([0-7]+)$/m.exec(readFileSync(`/proc/self/fdinfo/${fd}`, 'latin1'))?.[1] ?? '0';
     this.#nonBlocking = (Number.parseInt(flags, 8) & 0o4000) !== 0;
     const found = Buffer.alloc(TERMIOS_SIZE);
-    try {
-      ioctl(fd, TCGETS, found);
-      this.#found = found;
-    } catch {
-      this.#found = undefined;
-    }
+    this.#found = this.#ioctl(TCGETS, found) ? found : undefined;
   }
 
-  get isTerminal(): boolean {
-    return this.#found !== undefined;
+  /**
+   * The shell gave the terminal to another job: reading from it or changing its mode now would stop this process
+   * (SIGTTIN, SIGTTOU).
+   */
+  get inBackground(): boolean {
+    const group = int32(0);
+    // ENOTTY: no terminal, or not the controlling one, which nobody gives or takes.
+    return this.#found !== undefined && this.#ioctl(TIOCGPGRP, group) && group.readInt32LE() !== libc.getpgid(0);
   }
 
-  /** Output keeps its line ends; input comes byte by byte unless `echo` is on. */
+  /** Output keeps its line ends; input comes byte by byte unless `echo` is on. In the background: not before `again`. */
   set(mode: TerminalMode): void {
     if (this.#found === undefined) return;
     this.#mode = mode;
@@ -65,17 +68,32 @@ export class Terminal {
       termios[CC + VTIME] = 0;
     }
     if (!mode.signals) change(LFLAG, ISIG, 0);
-    ioctl(this.#fd, TCSETS, termios);
+    this.#apply(termios);
   }
 
-  /** Sets the mode again, after the shell had the terminal (SIGCONT). */
+  /** Sets the mode again, after another job had the terminal. */
   again(): void {
     if (this.#mode !== undefined) this.set(this.#mode);
   }
 
-  /** Puts everything back as it was found. */
+  /** Puts everything back as it was found. In the background the terminal's mode is another job's, and stays. */
   restore(): void {
-    if (this.#found !== undefined) ioctl(this.#fd, TCSETS, this.#found);
+    if (this.#found !== undefined) this.#apply(this.#found);
     setNonBlocking(this.#fd, this.#nonBlocking);
+  }
+
+  #apply(termios: Buffer): void {
+    if (!this.inBackground) this.#ioctl(TCSETS, termios);
+  }
+
+  /** False when it is no terminal, or one that was hung up. */
+  #ioctl(request: number, argument: Buffer): boolean {
+    try {
+      ioctl(this.#fd, request, argument);
+      return true;
+    } catch (error) {
+      if (error instanceof HostError) return false;
+      throw error;
+    }
   }
 }

@@ -19,6 +19,7 @@ async function secured(socket: TLSSocket, event: 'secure' | 'secureConnect'): Pr
     socket.once(event, resolve);
     // What comes later is seen by the connection, which listens itself.
     socket.on('error', reject);
+    socket.once('end', () => reject(new QemuError('TLS handshake failed: the peer gave up')));
     socket.once('close', () => reject(new QemuError('TLS handshake failed: the peer went away')));
   });
 }

@@ -343,6 +343,11 @@ export class OptionCollector {
 
   #monitor(text: string, location: Location, mode: 'readline' | 'control', pretty: boolean): void {
     this.#noMonitor = false;
+    const [, chardev] = /^chardev:(.*)$/s.exec(text) ?? [];
+    if (chardev !== undefined) {
+      this.config.monitors.push({ location, mode, pretty, readOnly: false, chardev });
+      return;
+    }
     const asked = this.#charText({ text, location });
     if (asked === undefined) throw new QemuError(`parse error: ${text}`);
     this.config.monitors.push({ location, mode, pretty, readOnly: false, asked });

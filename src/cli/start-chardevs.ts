@@ -46,6 +46,7 @@ export function readCharText({ text, location }: CharOption): CharText | undefin
 
 /** Opens the chardev of a legacy text under a label. @throws QemuError */
 export async function openCharText(system: System, label: string, { options }: CharText): Promise<Chardev> {
+  if (findChardev(system, label) !== undefined) throw new QemuError(`Duplicate ID '${label}' for chardev`);
   return chardevFromOptions(system, label, options, fdsets(system));
 }
 

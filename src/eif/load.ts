@@ -2,22 +2,14 @@ import { QemuError } from '../system/errors.js';
 import { type GuestRam, readRam } from '../system/guest-ram.js';
 import type { TargetArch } from '../system/system.js';
 import { planImage, writeImage } from './build.js';
-import { checkCrc, checkImage, type Finding } from './codec/check.js';
+import { checkCrc, type Finding } from './codec/check.js';
 import { ImageCrc } from './codec/crc.js';
-import {
-  decodeHeader,
-  decodeSectionHeader,
-  HEADER_SIZE,
-  MAX_SECTIONS,
-  SECTION_HEADER_SIZE,
-  type Section,
-  SectionType,
-  sectionName,
-} from './codec/header.js';
+import { type Section, SectionType, sectionName } from './codec/header.js';
 import { metadataProblem } from './codec/metadata.js';
 import { HEAD_SIZE, kernelPayload, recognise } from './kernel.js';
 import { signingCertificate } from './measure.js';
 import { bytesPayload, ImageFile, type Payload } from './read.js';
+import { readSections, reportFindings } from './sections.js';
 
 /** Where the Nitro Hypervisor expects the image (spec nitro-enclaves-abi.md, NE_GET_IMAGE_LOAD_INFO). */
 export const LOAD_OFFSET = 8 * 1024 * 1024;
@@ -99,26 +91,12 @@ async function loadImage(
   { arch, ram, initrd, append, warn }: LoadOptions,
   offset: number,
 ): Promise<Loaded> {
-  const report = (findings: Finding[]) => {
-    const refused = findings.find(({ severity }) => severity === 'refuse');
-    if (refused !== undefined) throw new QemuError(refused.text, { hint: `'${file.path}': ${refused.detail}` });
-    for (const { text, detail } of findings) warn(`'${file.path}': ${text} (${detail})`);
-  };
+  const report = (findings: Finding[]) => reportFindings(file.path, findings, warn);
   if (initrd !== undefined) warn(`'${file.path}' is an EIF, which has its own ramdisk: -initrd is ignored`);
   if (append) warn(`'${file.path}' is an EIF, which has its own command line: -append is ignored`);
 
-  const header = decodeHeader(head);
-  const used = header?.table.slice(0, Math.min(header.sectionCount, MAX_SECTIONS)) ?? [];
-  const sectionHeaders = await Promise.all(
-    used.map(async (slot) => {
-      const inFile = slot.offset < BigInt(file.size);
-      return inFile ? decodeSectionHeader(await file.bytes(Number(slot.offset), SECTION_HEADER_SIZE)) : undefined;
-    }),
-  );
   const room = Math.max(0, ram.size - offset);
-  const { findings, sections } = checkImage(header, sectionHeaders, file.size, { arch, room });
-  report(findings);
-  if (header === undefined) throw new RangeError(`an image of ${HEADER_SIZE} bytes or more has a header`);
+  const { header, sections } = await readSections(file, head, { arch, room }, warn);
 
   const crc = new ImageCrc(sections);
   await file.copyTo(ram, offset, (piece) => crc.update(piece));

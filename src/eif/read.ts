@@ -101,9 +101,24 @@ export class ImageFile implements Payload {
       previous = piece;
     }
     if (previous !== undefined) onPiece(previous);
+    await this.checkUnchanged();
+  }
+
+  /** Fills the views one after the other from `position`. @throws QemuError when the file ends before */
+  async readInto(position: number, views: Iterable<Uint8Array>): Promise<void> {
+    let at = position;
+    for (const view of views) {
+      await this.#fill(view, at);
+      at += view.length;
+    }
+  }
+
+  /** @throws QemuError when the file is not what it was at its opening */
+  async checkUnchanged(): Promise<void> {
     const now = await this.#file.stat({ bigint: true });
-    if (Number(now.size) !== this.size || now.mtimeNs !== this.#modified)
+    if (Number(now.size) !== this.size || now.mtimeNs !== this.#modified) {
       throw this.#error('changed while it was read');
+    }
   }
 
   async *pieces(position = 0, length = this.size): AsyncGenerator<Uint8Array, void> {
@@ -130,6 +145,32 @@ export class ImageFile implements Payload {
 
   #error(hint: string): QemuError {
     return new QemuError(this.#sentence, { hint });
+  }
+}
+
+/** A stretch of a file that lies within it. */
+export class FilePart {
+  readonly size: number;
+  readonly #file: ImageFile;
+  readonly #offset: number;
+
+  constructor(file: ImageFile, offset: number, size: number) {
+    this.#file = file;
+    this.#offset = offset;
+    this.size = size;
+  }
+
+  /** Up to `length` bytes from `position`; fewer at the end of the part. */
+  bytes(position: number, length: number): Promise<Uint8Array> {
+    const inside = Math.max(0, Math.min(length, this.size - position));
+    return this.#file.bytes(this.#offset + position, inside);
+  }
+
+  /** Fills the views one after the other from `position`. @throws RangeError when they reach beyond the part */
+  async readInto(position: number, views: readonly Uint8Array[]): Promise<void> {
+    const wanted = views.reduce((sum, { length }) => sum + length, 0);
+    if (position + wanted > this.size) throw new RangeError(`${wanted} bytes from ${position} of ${this.size}`);
+    await this.#file.readInto(this.#offset + position, views);
   }
 }
 

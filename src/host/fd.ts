@@ -4,6 +4,9 @@ const F_GETFL = 3;
 const F_SETFL = 4;
 const F_DUPFD_CLOEXEC = 1030;
 const O_NONBLOCK = 0o4000;
+// <asm-generic/ioctls.h>, <asm-generic/termbits.h>
+const TCGETS = 0x5401;
+const TERMIOS_SIZE = 36;
 const AF_UNIX = 1;
 const SOCK_STREAM = 1;
 const SOCK_CLOEXEC = 0o2000000;
@@ -73,6 +76,11 @@ export function duplicate(fd: number, lowest = 0): number {
 export function setNonBlocking(fd: number, on = true): void {
   const flags = check('fcntl', libc.fcntl(fd, F_GETFL, 0));
   check('fcntl', libc.fcntl(fd, F_SETFL, on ? flags | O_NONBLOCK : flags & ~O_NONBLOCK));
+}
+
+/** False also for a terminal that was hung up. */
+export function isTerminal(fd: number): boolean {
+  return libc.ioctl(fd, TCGETS, Buffer.alloc(TERMIOS_SIZE)) === 0;
 }
 
 /** What poll(2) reports for `fd` at this moment, without waiting: a mask of POLLIN, POLLOUT, POLLERR, POLLHUP. @throws HostError */

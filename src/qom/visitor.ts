@@ -1,7 +1,7 @@
 import { QemuError } from '../system/errors.js';
 import { int64, isJsonObject, type JsonObject, type JsonValue, QFloat } from '../system/json.js';
 import { parseBool, parseInteger, parseSize } from '../system/numbers.js';
-import type { BuiltinType, ObjectType, QapiType } from './qapi.js';
+import type { BuiltinType, Member, ObjectType, QapiType } from './qapi.js';
 
 /**
  * `json`: values carry their JSON types (QMP, JSON syntax on the command line). `keyval`: scalars are text, as
@@ -187,27 +187,32 @@ function visitObject(type: ObjectType, value: JsonValue, name: string, mode: Inp
   if (!isJsonObject(value)) throw wrongType(name, 'object');
   const prefix = name === '' ? '' : `${name}.`;
   const result: JsonObject = {};
-  const known = new Set<string>();
-  const take = (part: ObjectType): void => {
-    for (const [key, member] of Object.entries(part.members)) {
-      known.add(key);
-      const given = Object.hasOwn(value, key) ? value[key] : undefined;
-      if (given !== undefined) result[key] = visit(member.type, given, prefix + key, mode);
-      else if (!member.optional) throw new QemuError(`Parameter '${prefix}${key}' is missing`);
-    }
-    if (part.tag === undefined) return;
-    const tag = result[part.tag];
-    const variant = typeof tag === 'string' ? part.variants?.[tag] : undefined;
-    if (variant !== undefined) take(variant);
-  };
-  take(type);
-  for (const key of Object.keys(value)) {
-    if (known.has(key)) continue;
-    throw new QemuError(
-      mode === 'opts' ? `Invalid parameter '${prefix}${key}'` : `Parameter '${prefix}${key}' is unexpected`,
-    );
+  const taken = takeMembers(type, value, prefix, mode, result);
+  let given = 0;
+  for (const _ in value) given++;
+  if (given === taken) return result;
+  const unknown = Object.keys(value).find((key) => !Object.hasOwn(result, key)) ?? '';
+  throw new QemuError(
+    mode === 'opts' ? `Invalid parameter '${prefix}${unknown}'` : `Parameter '${prefix}${unknown}' is unexpected`,
+  );
+}
+
+/** Visits the members that `type` declares, those of the chosen variant too. @returns how many `value` has */
+function takeMembers(type: ObjectType, value: JsonObject, prefix: string, mode: InputMode, result: JsonObject): number {
+  let taken = 0;
+  const { members } = type;
+  for (const key in members) {
+    const { type: memberType, optional } = members[key] as Member;
+    const given = Object.hasOwn(value, key) ? value[key] : undefined;
+    if (given !== undefined) {
+      result[key] = visit(memberType, given, prefix + key, mode);
+      taken++;
+    } else if (!optional) throw new QemuError(`Parameter '${prefix}${key}' is missing`);
   }
-  return result;
+  if (type.tag === undefined) return taken;
+  const tag = result[type.tag];
+  const variant = typeof tag === 'string' ? type.variants?.[tag] : undefined;
+  return variant === undefined ? taken : taken + takeMembers(variant, value, prefix, mode, result);
 }
 
 function jsonTypeMatches(type: QapiType, value: JsonValue, mode: InputMode): boolean {

@@ -45,7 +45,7 @@ export class GuestMemory {
   /** Copies bytes into RAM. @throws RangeError when any byte is outside of it */
   write(addr: number, bytes: Uint8Array): void {
     let done = 0;
-    for (const slice of this.#required(addr, bytes.length)) {
+    for (const slice of this.views(addr, bytes.length)) {
       slice.set(bytes.subarray(done, done + slice.length));
       done += slice.length;
     }
@@ -55,14 +55,15 @@ export class GuestMemory {
   read(addr: number, length: number): Uint8Array {
     const bytes = new Uint8Array(length);
     let done = 0;
-    for (const slice of this.#required(addr, length)) {
+    for (const slice of this.views(addr, length)) {
       bytes.set(slice, done);
       done += slice.length;
     }
     return bytes;
   }
 
-  #required(addr: number, length: number): Uint8Array[] {
+  /** Like `slices`. @throws RangeError when any byte is outside of RAM */
+  views(addr: number, length: number): Uint8Array[] {
     const slices = this.slices(addr, length);
     if (slices === undefined) throw new RangeError(`${length} bytes at 0x${addr.toString(16)} are not guest RAM`);
     return slices;

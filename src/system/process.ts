@@ -1,4 +1,5 @@
-import { closeSync, openSync, readFileSync, unlinkSync, writeSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, readFileSync, unlinkSync, writeSync } from 'node:fs';
+import { isTerminal } from '../host/fd.js';
 import { blockingCalls, check, libc, strerror } from '../host/libc.js';
 import { asError, QemuError } from './errors.js';
 
@@ -6,6 +7,8 @@ import { asError, QemuError } from './errors.js';
 const DAEMON = 'NITRO_EMU_DAEMON';
 /** The daemon's last word on its stderr while the launcher listens: everything is up. */
 const READY = '\0';
+/** Major device number of /dev/null and its like. */
+const MEMORY_DEVICES = 1;
 
 /**
  * -daemonize: Node cannot fork, so the launcher starts this program again in a session of its own, passes its messages
@@ -55,8 +58,24 @@ export function daemonReady(): void {
  * process.exit() up; the kernel takes care of what such a call holds.
  */
 export function exitProcess(code: number): never {
-  if (blockingCalls() > 0) libc._exit(code);
+  if (blockingCalls() > 0) {
+    // As process.exit() does: terminals are put back, the pid file goes.
+    process.emit('exit', code);
+    libc._exit(code);
+  }
+  leaveLostTerminals();
   process.exit(code);
+}
+
+/** Node aborts when it cannot put the modes of its standard descriptors back, and on a terminal that hung up it cannot. */
+function leaveLostTerminals(): void {
+  for (const fd of [0, 1, 2]) {
+    const stat = fstatSync(fd);
+    if (!stat.isCharacterDevice() || stat.rdev >> 8 === MEMORY_DEVICES || isTerminal(fd)) continue;
+    const nowhere = openSync('/dev/null', 'r+');
+    libc.dup2(nowhere, fd);
+    closeSync(nowhere);
+  }
 }
 
 /**

@@ -1,7 +1,7 @@
 // A QMP client that costs next to nothing, so that what it measures is the server. One JSON object on standard output.
 //
-//   qmp-load start PATH ROUNDS COMMAND...    milliseconds from fork to the greeting, process killed afterwards
-//   qmp-load wait ROUNDS COMMAND...          milliseconds from fork to the end of the process
+//   qmp-load start PATH ROUNDS COMMAND...    from fork to the greeting; the process is killed then
+//   qmp-load wait ROUNDS COMMAND...          from fork to the end of the process
 //   qmp-load sequential PATH COUNT REQUEST   round trips, one at a time
 //   qmp-load pipelined PATH COUNT REQUEST    all written at once, replies counted
 //   qmp-load clients PATH CLIENTS COUNT REQUEST    every client sends as soon as it has its reply, COUNT in all
@@ -122,11 +122,30 @@ static int by_value(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static void print_sorted(double *values, long count)
+static void print_sorted(const char *name, double *values, long count)
 {
     qsort(values, count, sizeof *values, by_value);
-    printf("{\"min\": %.3f, \"p50\": %.3f, \"p99\": %.3f, \"max\": %.3f}\n", values[0], values[count / 2],
+    printf("\"%s\": {\"min\": %.3f, \"p50\": %.3f, \"p99\": %.3f, \"max\": %.3f}", name, values[0], values[count / 2],
            values[count * 99 / 100], values[count - 1]);
+}
+
+static void print_times(double *times, double *cpu, long count)
+{
+    printf("{");
+    print_sorted("ms", times, count);
+    printf(", ");
+    print_sorted("cpuMs", cpu, count);
+    printf("}\n");
+}
+
+/** Waits for a process. @returns the processor time that it used, in ms */
+static double reap(pid_t pid)
+{
+    struct rusage usage;
+    if (wait4(pid, NULL, 0, &usage) != pid)
+        fail("wait4");
+    return (usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1e3 +
+           (usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e3;
 }
 
 static pid_t start(char **command)
@@ -143,7 +162,7 @@ static pid_t start(char **command)
 
 static void run_start(const char *path, long rounds, char **command)
 {
-    double *times = calloc(rounds, sizeof *times);
+    double *times = calloc(rounds, sizeof *times), *cpu = calloc(rounds, sizeof *cpu);
     for (long i = 0; i < rounds; i++) {
         unlink(path);
         double begun = now_us();
@@ -158,21 +177,21 @@ static void run_start(const char *path, long rounds, char **command)
         read_replies(fd, &c, 1);
         times[i] = (now_us() - begun) / 1000;
         kill(pid, SIGKILL);
-        waitpid(pid, NULL, 0);
+        cpu[i] = reap(pid);
         close(fd);
     }
-    print_sorted(times, rounds);
+    print_times(times, cpu, rounds);
 }
 
 static void run_wait(long rounds, char **command)
 {
-    double *times = calloc(rounds, sizeof *times);
+    double *times = calloc(rounds, sizeof *times), *cpu = calloc(rounds, sizeof *cpu);
     for (long i = 0; i < rounds; i++) {
         double begun = now_us();
-        waitpid(start(command), NULL, 0);
+        cpu[i] = reap(start(command));
         times[i] = (now_us() - begun) / 1000;
     }
-    print_sorted(times, rounds);
+    print_times(times, cpu, rounds);
 }
 
 static void print_rate(long count, double us)
@@ -271,8 +290,9 @@ static void run_clients(const char *path, long clients, long count, const char *
         }
     }
     double us = now_us() - begun;
-    fprintf(stderr, "%.0f/s\n", done * 1e6 / us);
-    print_sorted(times, count);
+    printf("{\"perSecond\": %.1f, ", done * 1e6 / us);
+    print_sorted("us", times, count);
+    printf("}\n");
 }
 
 static void run_idle(const char *path, long clients)

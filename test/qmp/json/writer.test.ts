@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import * as fc from 'fast-check';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { writeJson } from '../../../qmp/json/writer.js';
+import { keepText, writeJson } from '../../../qmp/json/writer.js';
 import { float, type JsonValue, QFloat } from '../../../src/system/json.js';
 import { jsonValue } from '../../support/json-text.js';
 
@@ -16,6 +16,16 @@ writing('writes doubles as printf %.17g does', () => {
   for (const [bits, expected] of oracle) {
     assert.is(writeJson(float(Buffer.from(bits, 'hex').readDoubleBE())), expected, bits);
   }
+});
+
+writing('a value whose text is kept is written as before', () => {
+  fc.assert(
+    fc.property(fc.array(jsonValue), (value) => {
+      const expected = [writeJson(value), writeJson({ value }), writeJson(value, true)];
+      assert.is(keepText(value), value);
+      assert.equal([writeJson(value), writeJson({ value }), writeJson(value, true)], expected);
+    }),
+  );
 });
 
 /** As JSON.parse gives it, which has doubles only. */
