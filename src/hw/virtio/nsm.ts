@@ -37,13 +37,15 @@ interface Command {
   readonly request: Chain;
   readonly response: Chain;
   readonly bytes: Uint8Array;
+  /** The response, or why there is none; undefined while the handler works. */
+  outcome?: Uint8Array | string;
 }
 
 /** virtio-nsm, the wire side: a readable chain with the request, then a writable one for the response. */
 export class NsmDevice implements VirtioDevice {
   readonly #queues: VirtioQueues;
   readonly #handle: NsmHandler;
-  /** The command that the handler has. */
+  /** The command that is not given back yet. */
   #running: Command | undefined;
 
   constructor(queues: VirtioQueues, handle: NsmHandler) {
@@ -52,46 +54,57 @@ export class NsmDevice implements VirtioDevice {
   }
 
   service(): void {
-    if (this.#running !== undefined) return;
-    const command = this.#queues.use(QUEUE, takeCommand);
-    if (command === undefined) return;
-    this.#running = command;
-    void this.#run(command);
+    if (this.#running === undefined) {
+      const command = this.#queues.use(QUEUE, takeCommand);
+      if (command === undefined) return;
+      this.#running = command;
+      void this.#answer(command);
+    } else if (this.#running.outcome !== undefined) {
+      this.#finish(this.#running, this.#running.outcome);
+    }
   }
 
   reset(): void {
     this.#running = undefined;
   }
 
-  async #run(command: Command): Promise<void> {
-    let response: Uint8Array | undefined;
-    let failure = 'a response that is too long';
+  async #answer(command: Command): Promise<void> {
     try {
-      response = await this.#handle(command.bytes);
+      const response = await this.#handle(command.bytes);
+      command.outcome = response.length > NSM_RESPONSE_SIZE ? 'a response that is too long' : response;
     } catch (error) {
-      failure = error instanceof Error ? error.message : String(error);
+      command.outcome = error instanceof Error ? error.message : String(error);
     }
-    // A reset came between: the rings are gone.
-    if (this.#running !== command) return;
-    this.#running = undefined;
-    this.#queues.use(QUEUE, (queue) => {
-      if (queue !== command.queue) return;
-      if (response === undefined || response.length > NSM_RESPONSE_SIZE) throw new QueueFault('chain', failure);
+    // Else a reset came between: the rings are gone.
+    if (this.#running === command) this.service();
+  }
+
+  /** Gives both chains back, now or, while the machine is paused, at the next service(). */
+  #finish(command: Command, outcome: Uint8Array | string): void {
+    const isDone = this.#queues.use(QUEUE, (queue) => {
+      this.#running = undefined;
+      if (queue !== command.queue) return true;
+      if (typeof outcome === 'string') throw new QueueFault('chain', outcome);
       // Linux fetches both at the first interrupt, the request first.
       queue.push(command.request, 0);
-      queue.push(command.response, scatter(command.response.writable, 0, response));
+      queue.push(command.response, scatter(command.response.writable, 0, outcome));
+      return true;
     });
-    this.service();
+    if (isDone) this.service();
   }
 }
 
 /** The next command, or undefined when there is none. @throws QueueFault for one that is not made of two proper chains */
 function takeCommand(queue: Virtqueue): Command | undefined {
-  const request = queue.pop() ?? (queue.wantNotifications(true) ? queue.pop() : undefined);
+  const request = queue.popOrListen();
   if (request === undefined) return undefined;
   if (request.readableBytes === 0) throw new QueueFault('chain', 'an NSM request without bytes');
-  const response = queue.pop();
-  if (response === undefined) throw new QueueFault('chain', 'an NSM request without a response buffer');
+  const response = queue.popOrListen();
+  if (response === undefined) {
+    // The driver is about to add it.
+    queue.unpop();
+    return undefined;
+  }
   if (response.writableBytes !== NSM_RESPONSE_SIZE) {
     throw new QueueFault('chain', `an NSM response buffer of ${response.writableBytes} bytes`);
   }

@@ -128,17 +128,13 @@ export class VsockDevice implements VirtioDevice {
       queue.wantNotifications(false);
       for (let count = 0; count < BATCH; count++) {
         if (!muxer.hasOutput) return false;
-        const chain = queue.pop() ?? this.#awaitBuffers(queue);
+        const chain = queue.popOrListen();
         if (chain === undefined) return false;
         this.#place(queue, chain);
       }
       return true;
     });
     if (more === true) this.#schedule();
-  }
-
-  #awaitBuffers(queue: Virtqueue): Chain | undefined {
-    return queue.wantNotifications(true) ? queue.pop() : undefined;
   }
 
   #place(queue: Virtqueue, chain: Chain): void {

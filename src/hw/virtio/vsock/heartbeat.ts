@@ -7,38 +7,30 @@ import type { GuestDialer, HostStream, HostStreamEvents, VsockBackend, VsockDest
  * @see NitroHeartbeat, which does the same for enclaves of the Nitro Hypervisor
  */
 export class HeartbeatBackend implements VsockBackend {
-  readonly #inner: VsockBackend | undefined;
+  readonly #inner: VsockBackend;
   readonly #onBeat: (byte: number) => void;
 
-  /**
-   * @param inner the user's backend, if there is one
-   * @param onBeat told the byte of each heartbeat answered here
-   */
-  constructor(inner: VsockBackend | undefined, onBeat: (byte: number) => void) {
+  /** @param onBeat told the byte of each heartbeat answered here */
+  constructor(inner: VsockBackend, onBeat: (byte: number) => void) {
     this.#inner = inner;
     this.#onBeat = onBeat;
   }
 
   async connect(destination: VsockDestination): Promise<HostStream> {
-    const isHeartbeat = destination.port === HEARTBEAT_PORT;
-    if (this.#inner === undefined) {
-      if (isHeartbeat) return new HeartbeatStream(this.#onBeat);
-      throw new Error('no vsock backend');
-    }
     try {
       return await this.#inner.connect(destination);
     } catch (error) {
-      if (isHeartbeat) return new HeartbeatStream(this.#onBeat);
-      throw error;
+      if (destination.port !== HEARTBEAT_PORT) throw error;
+      return new HeartbeatStream(this.#onBeat);
     }
   }
 
   async listen(dialer: GuestDialer): Promise<void> {
-    await this.#inner?.listen(dialer);
+    await this.#inner.listen(dialer);
   }
 
   close(): void {
-    this.#inner?.close();
+    this.#inner.close();
   }
 }
 

@@ -1,13 +1,14 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { HostStream, VsockBackend } from '../../../../src/hw/virtio/vsock/backend.js';
+import { openBackend } from '../../../../src/hw/virtio/vsock/backends.js';
 import { HeartbeatBackend } from '../../../../src/hw/virtio/vsock/heartbeat.js';
 import { eventually } from '../../../support/deadline.js';
 import { ModelGuest, vsockMachine } from '../../../support/vsock-guest.js';
 
 const test = suite('hw/virtio/vsock/heartbeat');
 
-function machine(inner?: VsockBackend) {
+function machine(inner: VsockBackend = openBackend(undefined)) {
   const beats: number[] = [];
   const parts = vsockMachine(new HeartbeatBackend(inner, (byte) => beats.push(byte)));
   return { beats, parts, guest: new ModelGuest(parts) };
