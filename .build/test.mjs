@@ -33,7 +33,9 @@ const failures = [];
 function runFile(file) {
   return new Promise((resolve) => {
     const started = Date.now();
-    const child = spawn(process.execPath, ['--enable-source-maps', join(root, file)], {
+    // The shell leads the session, so that a terminal which the test opens does not become its controlling one.
+    const command = [process.execPath, '--enable-source-maps', join(root, file)];
+    const child = spawn('/bin/sh', ['-c', '"$@"; exit $?', 'sh', ...command], {
       stdio: ['ignore', 'pipe', 'pipe'],
       detached: true,
     });
