@@ -26,6 +26,8 @@ const options = {
   bundle: true,
   platform: 'node',
   target: 'node20',
+  // The same parser without a createRequire() of its own, which takes 2 ms where `node -e 0` takes 25.
+  alias: { 'yargs-parser': 'yargs-parser/browser' },
   external: ['koffi', '@koromix/*', 'ws', 'json-rpc-2.0'],
   sourcemap: false,
   minifySyntax: true,

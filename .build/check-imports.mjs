@@ -6,7 +6,9 @@ const rooms = ['src', 'qmp', 'machines', 'accel'];
 const compositionRoot = (file) => file === 'src/main.ts' || file.startsWith('src/bin/') || file.endsWith('.worker.ts');
 // Protocol cores: bytes in, bytes out.
 const core = (file) =>
-  /^(src\/eif\/codec|src\/attestation|qmp\/json|qmp\/session|qmp\/schema|qmp\/client\/session)(\/|\.ts$)/.test(file);
+  /^(src\/eif\/codec|src\/attestation|qmp\/json|qmp\/session|qmp\/schema|qmp\/client\/session|qmp\/transports)(\/|\.ts$)/.test(
+    file,
+  );
 // Machine and accelerator modules, loaded by name like one from outside the tree.
 const module = (file) => /^machines\/[^/]+\.ts$|^accel\/[^/]+\/module\.ts$/.test(file);
 const hostModules = /^(node:)?(fs|net|tls|http|https|child_process|worker_threads|os|dgram|tty|fs\/promises)$/;

@@ -1,4 +1,8 @@
+import type { BoardPlan } from '../src/hw/i386/board.js';
+import type { CpuState } from '../src/hw/i386/cpu-state.js';
+import type { IrqPlan } from '../src/hw/intc/irq-lines.js';
 import type { Accelerator } from '../src/system/accelerator.js';
+import type { CpuModel } from '../src/system/cpu.js';
 
 export type { Accelerator, AcceleratorClassData } from '../src/system/accelerator.js';
 
@@ -28,4 +32,108 @@ export interface EnclaveAccelerator extends Accelerator {
   launch(launch: EnclaveLaunch): Promise<number>;
   /** Calls back once when the running enclave ends by itself. */
   onEnd(callback: () => void): void;
+}
+
+/** Guest RAM as a virtual machine maps it. */
+export interface VmRam {
+  /** Guest-physical address, a multiple of 4 KiB. */
+  readonly base: number;
+  /** Bytes, a multiple of 4 KiB. */
+  readonly size: number;
+  /** Host virtual address of the first byte. */
+  readonly address: bigint;
+  /** The file behind it, where there is one: an accelerator with a mapping of its own maps it again. */
+  readonly file?: { readonly fd: number; readonly offset: number } | undefined;
+}
+
+/** What a virtual machine is made of. */
+export interface VmConfig {
+  readonly ram: readonly VmRam[];
+  /** vCPUs; their indices are their local APIC ids. */
+  readonly cpus: number;
+  readonly cpuModel: CpuModel;
+  /** Devices that vCPUs touch synchronously: each vCPU thread opens them with `openBoard`. Called once a thread, as ropes are not shared. */
+  readonly board: () => BoardPlan;
+}
+
+/** What happens to a running virtual machine; told on the main thread. */
+export type VmEvent =
+  /** A triple fault, or a reset that the accelerator itself sees. */
+  | { readonly type: 'reset' }
+  /** The guest can't go on: an instruction that is not emulated, a failed entry. All vCPUs stand still. */
+  | {
+      readonly type: 'internal-error';
+      readonly cpu: number;
+      /** Cause, bytes at RIP and registers, in lines for the user. */
+      readonly text: string;
+    };
+
+/** A device of the board that other threads notify by address, without an exit (KVM's ioeventfd). */
+export interface Notifier {
+  /** Guest-physical address of a 32-bit register. */
+  readonly address: number;
+  /** The value written that notifies. */
+  readonly value: number;
+  /** An eventfd. */
+  readonly eventfd: number;
+}
+
+/** Registers as `info registers` shows them. */
+export interface CpuRegisters {
+  /** RAX, RBX, RCX, RDX, RSI, RDI, RBP, RSP, R8 to R15. */
+  readonly general: readonly bigint[];
+  readonly rip: bigint;
+  readonly rflags: bigint;
+  /** ES, CS, SS, DS, FS, GS, LDT, TR. */
+  readonly segments: readonly {
+    readonly selector: number;
+    readonly base: bigint;
+    readonly limit: number;
+    /** As in the second word of a descriptor, bits 8 to 23. */
+    readonly flags: number;
+  }[];
+  readonly gdt: { readonly base: bigint; readonly limit: number };
+  readonly idt: { readonly base: bigint; readonly limit: number };
+  readonly cr0: bigint;
+  readonly cr2: bigint;
+  readonly cr3: bigint;
+  readonly cr4: bigint;
+  readonly cr8: bigint;
+  readonly efer: bigint;
+  /** The vCPU waits for an interrupt. */
+  readonly halted: boolean;
+}
+
+/** A virtual machine; made stopped, after `reset`. Methods are called from the main thread, one at a time. */
+export interface Vm {
+  /** How other threads reach the interrupt controller; opened by `openIrqLines`. */
+  readonly irqs: IrqPlan;
+  /** Whether it takes notifiers; without them a write to such a register reaches the board. */
+  addNotifier?(notifier: Notifier): void;
+  /**
+   * Puts all vCPUs and interrupt chips into their state after power-on, the first vCPU into `state`; the others wait
+   * for INIT and SIPI. The machine is paused and its RAM loaded.
+   */
+  reset(state: CpuState): Promise<void>;
+  resume(): Promise<void>;
+  /** Resolves when no vCPU executes any more; guest time stands still from then on. */
+  pause(): Promise<void>;
+  /** A non-maskable interrupt for every vCPU. */
+  injectNmi(): Promise<void>;
+  readRegisters(cpu: number): Promise<CpuRegisters>;
+  /** Guest-physical address of a virtual one, or undefined where nothing is mapped. */
+  translate(cpu: number, address: bigint): Promise<bigint | undefined>;
+  /** Host thread id of a vCPU (query-cpus-fast). */
+  threadId(cpu: number): number;
+  onEvent(callback: (event: VmEvent) => void): void;
+  /** Ends all threads and frees all; safe to call twice and while running. */
+  close(): Promise<void>;
+}
+
+/** An accelerator that executes the guest's code in this process. */
+export interface VmAccelerator extends Accelerator {
+  /** Default -cpu model; checks what is asked for against what is there. */
+  readonly defaultCpuModel: string;
+  /** @throws QemuError when the host can't make such a machine, naming the step */
+  createVm(config: VmConfig): Promise<Vm>;
 }

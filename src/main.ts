@@ -6,6 +6,7 @@ import { emptyConfig, type HelpRequest, type StartConfig } from './cli/config.js
 import { LocatedError } from './cli/located-error.js';
 import { Reported } from './cli/start-machine.js';
 import { Emulator } from './emulator.js';
+import { onMainThread } from './host/epoll-wait.js';
 import { createModuleApi, offerTypes } from './module-api.js';
 import type { UserObjects } from './qom/user-creatable.js';
 import { asError, QemuError } from './system/errors.js';
@@ -32,6 +33,7 @@ function packageVersion(): string {
 
 /** Runs the system emulator of a target architecture with this process's arguments; ends the process. */
 export async function main(arch: TargetArch): Promise<void> {
+  onMainThread();
   const options: ReporterOptions = {
     program: `qemu-system-${arch}`,
     write: writeStderr,

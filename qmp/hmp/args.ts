@@ -12,6 +12,8 @@ export interface Parameter<Name extends string = string, Value = unknown> {
   readonly read: (scanner: Scanner, environment: HmpEnvironment) => Value;
   /** The letter of a flag. */
   readonly flag?: string;
+  /** TAB completes it with the names of files. */
+  readonly isFile?: true;
 }
 
 /** `x/FMT`: how many items, how shown, of how many bytes each. */
@@ -49,7 +51,10 @@ function word<N extends string>(name: N, expected: string): Parameter<N, string>
 export const string = <N extends string>(name: N): Parameter<N, string> => word(name, 'string');
 
 /** `F`: a file name. */
-export const filename = <N extends string>(name: N): Parameter<N, string> => word(name, 'filename');
+export const filename = <N extends string>(name: N): Parameter<N, string> => ({
+  ...word(name, 'filename'),
+  isFile: true,
+});
 
 /** `B`: a block device. */
 export const blockDevice = <N extends string>(name: N): Parameter<N, string> => word(name, 'block device name');

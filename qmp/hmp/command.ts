@@ -22,7 +22,7 @@ export interface HmpCommand {
   /** Returns the text to show; an error is shown as `Error: SENTENCE`. */
   readonly run: (ctx: HmpContext, args: Readonly<Record<string, unknown>>) => MaybePromise<string | undefined>;
   /** Words that may stand as the argument of the given index. */
-  readonly complete?: (ctx: HmpContext, index: number, words: readonly string[]) => readonly string[];
+  readonly complete?: (ctx: HmpContext, index: number, words: readonly string[]) => MaybePromise<readonly string[]>;
 }
 
 interface Declaration<P extends readonly Parameter[]> {

@@ -1,3 +1,5 @@
+import { readdir } from 'node:fs/promises';
+import type { MaybePromise } from '../../src/qom/property.js';
 import { answersTo, type HmpCommand, type HmpContext } from './command.js';
 import { infoCommands, mainCommands } from './commands/index.js';
 import type { Completion } from './readline.js';
@@ -6,33 +8,45 @@ function names(commands: readonly HmpCommand[]): string[] {
   return commands.flatMap(({ name }) => name.split('|')).filter((name) => name !== '?');
 }
 
-/** Words that may stand at the end of `left`, the line left of the cursor. */
-export function completeLine(ctx: HmpContext, left: string): Completion {
+/** Words that may stand at the end of `left`, the line left of the cursor; a promise where somebody must be asked. */
+export function completeLine(ctx: HmpContext, left: string): MaybePromise<Completion> {
   const words = left.trimStart().split(/\s+/);
   const word = words.at(-1) ?? '';
-  const candidates = candidatesFor(ctx, words).filter((candidate) => candidate.startsWith(word));
-  return { length: word.length, candidates: [...new Set(candidates)].sort() };
+  const fitting = (candidates: readonly string[]): Completion => ({
+    length: word.length,
+    candidates: [...new Set(candidates.filter((candidate) => candidate.startsWith(word)))].sort(),
+  });
+  const candidates = candidatesFor(ctx, words, mainCommands);
+  return candidates instanceof Promise ? candidates.then(fitting) : fitting(candidates);
 }
 
-function candidatesFor(ctx: HmpContext, words: readonly string[]): readonly string[] {
-  const [first = '', second = '', ...more] = words;
-  if (words.length <= 1) return names(mainCommands);
-  if (first === 'info' || first === 'help' || first === '?') {
-    if (words.length === 2) return names(first === 'info' ? infoCommands : mainCommands);
-    const topics = first === 'info' ? infoCommands : [];
-    return argumentCandidates(ctx, topics, second, more);
-  }
-  return argumentCandidates(ctx, mainCommands, first, [second, ...more]);
-}
-
-function argumentCandidates(
+function candidatesFor(
   ctx: HmpContext,
+  [first = '', ...args]: readonly string[],
   table: readonly HmpCommand[],
-  name: string,
-  args: readonly string[],
-): readonly string[] {
-  const command = table.find((candidate) => answersTo(candidate, name));
+): MaybePromise<readonly string[]> {
+  if (args.length === 0) return names(table);
+  const command = table.find((candidate) => answersTo(candidate, first));
+  if (command === undefined) return [];
+  if (table === mainCommands && answersTo(command, 'info')) return candidatesFor(ctx, args, infoCommands);
+  if (table === mainCommands && answersTo(command, 'help')) return topicsFor(args);
   // Flags are not counted as arguments.
   const words = args.filter((word, i) => i === args.length - 1 || !word.startsWith('-'));
-  return command?.complete?.(ctx, words.length - 1, words) ?? [];
+  const index = words.length - 1;
+  const parameter = command.parameters.filter(({ flag }) => flag === undefined)[index];
+  if (parameter?.isFile === true) return fileNames(words[index] ?? '');
+  return command.complete?.(ctx, index, words) ?? [];
+}
+
+/** What `help` tells about: a command, or `info` and what that shows. */
+function topicsFor([first = '', ...more]: readonly string[]): readonly string[] {
+  if (more.length === 0) return names(mainCommands);
+  return first === 'info' && more.length === 1 ? names(infoCommands) : [];
+}
+
+/** Files whose names begin with `word`; directories with a slash. */
+async function fileNames(word: string): Promise<readonly string[]> {
+  const directory = word.slice(0, word.lastIndexOf('/') + 1);
+  const entries = await readdir(directory === '' ? '.' : directory, { withFileTypes: true }).catch(() => []);
+  return entries.map((entry) => `${directory}${entry.name}${entry.isDirectory() ? '/' : ''}`);
 }

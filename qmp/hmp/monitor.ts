@@ -78,6 +78,8 @@ export class ReadlineMonitor implements CharFrontend {
 
   /** What the next one gets to see is of no concern to the one who left. */
   closed(): void {
+    // A pipe that ended still wants the answers.
+    if (this.#port.connected) return;
     this.#user.client.close();
     this.#user = this.#newUser();
     this.#greeted = false;

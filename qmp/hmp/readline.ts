@@ -1,3 +1,4 @@
+import type { MaybePromise } from '../../src/qom/property.js';
 import { columnsOf } from './columns.js';
 import { type EditCommand, KeyDecoder } from './keys.js';
 
@@ -14,8 +15,8 @@ export interface LineEditorOptions {
   write(bytes: Uint8Array): void;
   /** A line was entered. Editing rests until `prompt()`. */
   submit(line: string): void;
-  /** Asked at TAB with the text left of the cursor. */
-  complete?(left: string): Completion;
+  /** Asked at TAB with the text left of the cursor. An answer that comes when that has changed is dropped. */
+  complete?(left: string): MaybePromise<Completion>;
 }
 
 /** Bounds as in QEMU (include/qemu/readline.h). */
@@ -186,7 +187,21 @@ export class LineEditor {
   #complete(): void {
     if (this.#password || this.#options.complete === undefined) return;
     const left = this.#line.slice(0, this.#cursor).join('');
-    const { length, candidates } = this.#options.complete(left);
+    const answer = this.#options.complete(left);
+    if (!(answer instanceof Promise)) {
+      this.#offer(answer);
+      return;
+    }
+    const offer = (completion: Completion): void => {
+      if (!this.#editing || this.#line.slice(0, this.#cursor).join('') !== left) return;
+      this.#offer(completion);
+      this.#update();
+      this.#flush();
+    };
+    answer.then(offer, () => {});
+  }
+
+  #offer({ length, candidates }: Completion): void {
     const [only] = candidates;
     if (only === undefined) return;
     const common = [...commonPrefix(candidates)].slice(length);

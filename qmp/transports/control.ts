@@ -47,7 +47,7 @@ export class ControlFrontend implements CharFrontend {
   }
 
   opened(): void {
-    this.closed();
+    this.#end();
     const port = this.#port;
     const client = new MonitorClient({
       readOnly: this.#options.readOnly ?? false,
@@ -114,6 +114,11 @@ export class ControlFrontend implements CharFrontend {
   }
 
   closed(): void {
+    // A pipe that ended still wants the answers.
+    if (!this.#port.connected) this.#end();
+  }
+
+  #end(): void {
     this.#clients.delete(this);
     this.#session?.close();
     this.#session = undefined;

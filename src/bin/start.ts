@@ -13,14 +13,19 @@ function usable(path: string): boolean {
 
 const nitro = usable('/dev/nitro_enclaves');
 const lines = [
-  nitro
-    ? 'This host can run Nitro Enclaves (/dev/nitro_enclaves opens). Boot one with:'
-    : 'This host cannot run Nitro Enclaves: /dev/nitro_enclaves is missing or not permitted. On an EC2 parent instance:',
+  ...(nitro
+    ? ['This host can run Nitro Enclaves (/dev/nitro_enclaves opens). Boot one with:']
+    : [
+        'This host cannot run Nitro Enclaves: /dev/nitro_enclaves is missing or not',
+        'permitted. On an EC2 parent instance:',
+      ]),
   '',
-  '  npx qemu-system-x86_64 -accel nitro,debug-mode=on -M nitro -nographic -smp 2 -m 512M -kernel enclave.eif',
+  '  npx qemu-system-x86_64 -accel nitro,debug-mode=on -M nitro -nographic \\',
+  '    -smp 2 -m 512M -kernel enclave.eif',
   '',
-  'What is missing: the embedded machine (-M nitro-enclave on KVM or on the software CPU), which will boot a',
-  'demonstration enclave here without EC2, is not part of this release. The monitor can be tried on any host:',
+  'What is missing: the embedded machine (-M nitro-enclave on KVM or on the',
+  'software CPU), which will boot a demonstration enclave here without EC2, is not',
+  'part of this release. The monitor can be tried on any host:',
   '',
   '  npx qemu-system-x86_64 -M none -monitor stdio -display none',
 ];

@@ -16,7 +16,7 @@ export interface CharFrontend {
    * a limit of time.
    */
   finish?(): Promise<void>;
-  /** The other side went away. */
+  /** The other side went away; or it sends no more, but still takes output, while the port is `connected`. */
   closed?(): void;
   /** A serial break. */
   break?(): void;

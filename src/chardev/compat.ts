@@ -41,6 +41,12 @@ function unixText(rest: string): string {
   return `backend=socket,${implied}${rest}`;
 }
 
+/** Not QEMU's: `CID:PORT` as two numbers. */
+function vsockText(text: string): string | undefined {
+  const [, cid, port, tail = ''] = /^(\d+):(\d+)(,.*)?$/s.exec(text) ?? [];
+  return cid === undefined ? undefined : `backend=socket,x-cid=${cid},port=${port}${tail}`;
+}
+
 function vcText(text: string): string | undefined {
   if (!text.startsWith(':')) return 'backend=vc';
   const pixels = /^:(\d{1,7})x(\d{1,7})/.exec(text);
@@ -61,6 +67,7 @@ const byPrefix: readonly (readonly [string, (rest: string, text: string) => stri
   ['tn3270:', (rest) => socketText('tn3270', rest)],
   ['websocket:', (rest) => socketText('websocket', rest)],
   ['udp:', udpText],
+  ['vsock:', vsockText],
   ['unix:', unixText],
   ['/dev/parport', (_, text) => `backend=parallel,path=${quoted(text)}`],
   ['/dev/ppi', (_, text) => `backend=parallel,path=${quoted(text)}`],

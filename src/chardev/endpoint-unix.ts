@@ -1,5 +1,4 @@
 import { mkdtempSync, rmdirSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { socketName } from '../host/socket.js';
 import { connectUnix, listenUnix, type UnixServer, UnixSocket } from '../host/unix.js';
@@ -57,7 +56,10 @@ export function listen(address: UnixAddress, accept: (peer: Peer) => void): List
   const where = hostAddress(address);
   // QEMU makes up a name when it is given none.
   const made = address.path === '' && address.abstract !== true;
-  if (made) Object.assign(where, { path: join(mkdtempSync(join(tmpdir(), 'qemu-socket-')), 'socket') });
+  if (made)
+    Object.assign(where, {
+      path: join(mkdtempSync(join(process.getBuiltinModule('node:os').tmpdir(), 'qemu-socket-')), 'socket'),
+    });
   const path = 'path' in where ? where.path : where.abstract;
   try {
     const server = listenUnix({ ...where, allowHalfOpen: true });

@@ -63,13 +63,14 @@ export class MuxChardev extends Chardev {
   }
 
   /**
-   * Tells the front ends `opened` and `closed` from now on. Until the end of start-up they are not told, because each may
-   * still get or lose the focus: a monitor greets only with it.
+   * Tells the front ends `opened` and `closed` from now on, and takes input. Not before the end of start-up, because each
+   * may still get or lose the focus: a monitor greets only with it, and what was typed is for the one that has it then.
    */
   startGreeting(): void {
     if (this.#greeting) return;
     this.#greeting = true;
     if (this.connected) this.notify('opened');
+    this.inputWanted();
   }
 
   protected override notify(event: 'opened' | 'closed' | 'drained'): void {
@@ -155,7 +156,7 @@ export class MuxChardev extends Chardev {
   /** Goes on with the input as far as the front ends take it; holds the base up while something is left. */
   inputWanted(): void {
     // A front end may pause, resume or detach from within `receive`.
-    if (this.#processing) return;
+    if (this.#processing || !this.#greeting) return;
     this.#processing = true;
     const run: number[] = [];
     let at = 0;

@@ -131,11 +131,12 @@ const readers: Readers = {
 
 function socketData(options: Reader): BackendData['socket'] {
   const [path, host, fd] = [options.text('path'), options.text('host'), options.text('fd')];
-  if ([path, host, fd].filter((given) => given !== undefined).length > 1) {
+  const cid = options.text('x-cid');
+  if ([path, host, fd, cid].filter((given) => given !== undefined).length > 1) {
     throw new QemuError("None or one of 'path', 'fd' or 'host' option required.");
   }
   const port = options.text('port');
-  if (host !== undefined && port === undefined) throw new QemuError('chardev: socket: no port given');
+  if ((host ?? cid) !== undefined && port === undefined) throw new QemuError('chardev: socket: no port given');
   const [delay, nodelay] = [options.bool('delay'), options.bool('nodelay')];
   if (delay !== undefined && nodelay !== undefined) {
     throw new QemuError("'delay' and 'nodelay' are mutually exclusive");
@@ -148,6 +149,8 @@ function socketData(options: Reader): BackendData['socket'] {
     };
   } else if (host !== undefined && port !== undefined) {
     addr = { type: 'inet', data: { host, port, ...options.numbers('to'), ...options.bools('ipv4', 'ipv6') } };
+  } else if (cid !== undefined && port !== undefined) {
+    addr = { type: 'vsock', data: { cid, port } };
   } else {
     addr = { type: 'fd', data: { str: fd ?? '' } };
   }

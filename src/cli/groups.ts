@@ -137,7 +137,7 @@ export const groupSpecs: readonly GroupSpec[] = [
       ...[number('cols'), number('rows'), bool('mux'), bool('signal'), text('name'), number('debug'), size('size')],
       ...[text('chardev'), text('chardevs.0'), text('chardevs.1'), text('chardevs.2'), text('chardevs.3')],
       ...[bool('append'), text('logfile'), bool('logappend'), bool('logtimestamp'), bool('mouse')],
-      ...[bool('clipboard'), { ...bool('tight'), default: 'on' }, bool('abstract'), number('x-clients')],
+      ...[bool('clipboard'), { ...bool('tight'), default: 'on' }, bool('abstract'), number('x-clients'), text('x-cid')],
       ...[text('x-origins'), text('x-token-file'), text('x-token-secret'), size('x-max-message')],
       ...[number('x-handshake-timeout-ms'), number('x-silence-ms')],
     ],

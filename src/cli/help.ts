@@ -6,7 +6,7 @@ export function versionLine(packageVersion: string): string {
 }
 
 const column = 16;
-const width = 100;
+const width = 80;
 
 /** What `-h` prints, with its line feed. @param program name the emulator was started by */
 export function helpText(program: string, packageVersion: string): string {
@@ -17,10 +17,11 @@ export function helpText(program: string, packageVersion: string): string {
   return `${versionLine(packageVersion)}
 usage: ${program} [options] [disk_image]
 
-'disk_image' must exist, and no machine here reads it: an enclave boots from -kernel.
+'disk_image' must exist, and no machine here reads it: an enclave boots from
+-kernel.
 
-${sections.join('')}With -nographic, 'ctrl-a h' shows the keys of the terminal: ctrl-a x ends the emulator, ctrl-a c changes
-between console and monitor.
+${sections.join('')}With -nographic, 'ctrl-a h' shows the keys of the terminal: ctrl-a x ends the
+emulator, ctrl-a c changes between console and monitor.
 
 What differs from QEMU: docs/differences-from-qemu.md of the package nitro-emu.
 `;
@@ -29,9 +30,11 @@ What differs from QEMU: docs/differences-from-qemu.md of the package nitro-emu.
 function optionHelp(spec: OptionSpec): string {
   const names = [spec.name, ...aliasesOf(spec)].map((name) => `-${name}`).join(' or ');
   const head = spec.argument === undefined ? names : `${names} ${spec.argument}`;
-  const [first = '', ...rest] = wrap(spec.help, width - column);
-  const lead = head.length < column ? head.padEnd(column) : `${head}\n${' '.repeat(column)}`;
-  return `${lead}${[first, ...rest].join(`\n${' '.repeat(column)}`)}\n`;
+  const margin = `\n${' '.repeat(column)}`;
+  // Keys stay whole: a line may end before a bracket.
+  const shownHead = wrap(head, width - 1, /(?=\[)/, '').join(margin);
+  const lead = head.length < column ? head.padEnd(column) : `${shownHead}${margin}`;
+  return `${lead}${wrap(spec.help, width - column - 1).join(margin)}\n`;
 }
 
 function aliasesOf(spec: OptionSpec): string[] {
@@ -40,12 +43,12 @@ function aliasesOf(spec: OptionSpec): string[] {
   );
 }
 
-function wrap(text: string, longest: number): string[] {
+function wrap(text: string, longest: number, between: string | RegExp = ' ', joint = ' '): string[] {
   const lines: string[] = [];
-  for (const word of text.split(' ')) {
+  for (const word of text.split(between)) {
     const last = lines.at(-1);
-    if (last === undefined || last.length + 1 + word.length > longest) lines.push(word);
-    else lines[lines.length - 1] = `${last} ${word}`;
+    if (last === undefined || last.length + joint.length + word.length > longest) lines.push(word);
+    else lines[lines.length - 1] = `${last}${joint}${word}`;
   }
   return lines;
 }

@@ -1,5 +1,5 @@
-import { createRequire } from 'node:module';
 import { getSystemErrorMap } from 'node:util';
+import { requireFile } from './require.js';
 
 type Koffi = typeof import('koffi');
 type NativeCall = ((...args: unknown[]) => number) & {
@@ -14,17 +14,17 @@ let library: ReturnType<Koffi['load']> | undefined;
 
 /** koffi itself, loaded at the first use of anything native. */
 export function koffi(): Koffi {
-  loaded ??= loadKoffi(createRequire(import.meta.url));
+  loaded ??= loadKoffi();
   return loaded;
 }
 
 // koffi's own entry script probes platforms before it opens the same file: 8 ms against 2 ms, where `node -e 0` takes 65.
-function loadKoffi(require: NodeJS.Require): Koffi {
+function loadKoffi(): Koffi {
   const arch = process.arch;
   try {
-    return require(`@koromix/koffi-linux-${arch}/linux_${arch}/koffi.node`) as Koffi;
+    return requireFile(`@koromix/koffi-linux-${arch}/linux_${arch}/koffi.node`) as Koffi;
   } catch {
-    return require('koffi') as Koffi;
+    return requireFile('koffi') as Koffi;
   }
 }
 

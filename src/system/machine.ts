@@ -129,10 +129,9 @@ export abstract class Machine extends QomObject {
     return this.data.defaultCpus ?? 1;
   }
 
-  /** The topology of -smp, else the machine's default. */
+  /** The topology of -smp, else the machine's default, which may change until the machine has looked at the host. */
   get smp(): SmpTopology {
-    this.#smp ??= completeSmp({ cpus: this.defaultCpus() }, this.#smpLimits);
-    return this.#smp;
+    return this.#smp ?? completeSmp({ cpus: this.defaultCpus() }, this.#smpLimits);
   }
 
   /** @throws QemuError when the topology does not fit together or the machine */

@@ -1,7 +1,7 @@
 import { existsSync, promises } from 'node:fs';
-import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
+import { requireFile } from '../host/require.js';
 import { asError, QemuError } from './errors.js';
 import { bundled, compiledRoot } from './layout.js';
 import type { ModuleApi } from './module-api.js';
@@ -22,7 +22,7 @@ function builtinFile(kind: Kind, name: string): string {
 
 /** The bundle's own modules are CommonJS: bringing up the loader of ES modules takes 8 ms where `node -e 0` takes 25. */
 async function loadFile(file: string): Promise<unknown> {
-  if (bundled && file.startsWith(fileURLToPath(compiledRoot))) return createRequire(import.meta.url)(file);
+  if (bundled && file.startsWith(fileURLToPath(compiledRoot))) return requireFile(file);
   const { href } = pathToFileURL(file);
   return await (typeof importModule === 'function' ? importModule(href) : import(href));
 }

@@ -49,9 +49,10 @@ class TestBase extends Chardev {
   }
 }
 
-async function mux(options: { ready?: boolean } = {}) {
+async function mux(options: { ready?: boolean; escapeCharacter?: number } = {}) {
   const made = createChardevSystem();
   const { system } = made;
+  if (options.escapeCharacter !== undefined) system.settings.escapeCharacter = options.escapeCharacter;
   if (options.ready !== false) system.phase = 'ready';
   const type = system.types.define({ name: 'chardev-test', parent: 'chardev', create: (self) => new TestBase(self) });
   const base = system.tree.chardevs.addChild('base', type.create() as TestBase);
@@ -91,13 +92,16 @@ test('a fifth front end is refused', async () => {
   );
 });
 
-test('until start-up is over nobody is greeted', async () => {
+test('until start-up is over nobody is greeted and what is typed waits', async () => {
   const { base, chardev, system } = await mux({ ready: false });
   const [a, b] = [new Recorder(chardev), new Recorder(chardev)];
+  assert.is(base.flowing, false);
   base.typed(...text('x'));
-  assert.is(b.text, 'x');
+  assert.is(b.text, '');
   assert.equal([a.events, b.events], [['focused', 'unfocused'], ['focused']]);
   await openMuxes(system);
+  assert.is(b.text, 'x');
+  assert.is(base.flowing, true);
   assert.equal([a.events.at(-1), b.events.at(-1)], ['opened', 'opened']);
   base.hangUp();
   assert.equal([a.events.at(-1), b.events.at(-1)], ['closed', 'closed']);
@@ -115,6 +119,24 @@ test('Ctrl-A b breaks, Ctrl-A h helps, Ctrl-A x ends the emulator', async () => 
   assert.is(base.written, 'QEMU: Terminated\n\r');
   assert.is(await system.run.finished, 0);
   assert.is(a.text, '');
+});
+
+test('-echr puts another byte in the place of Ctrl-A, and help says so', async () => {
+  for (const [code, key] of [
+    [0x14, 'C-t'],
+    [0x1c, 'Escape-Char'],
+    [0x78, 'Escape-Char'],
+    [0xff, 'Escape-Char'],
+  ] as const) {
+    const { base, chardev } = await mux({ escapeCharacter: code });
+    const a = new Recorder(chardev);
+    base.typed(CTRL_A, code, code, code, ...text('b'));
+    assert.is(a.text, Buffer.from([CTRL_A, code]).toString('latin1'));
+    assert.is(a.events.at(-1), 'break');
+    base.typed(code, ...text('h'));
+    assert.match(base.written, `${key} h `);
+    assert.is(base.written.includes(`Ascii: 0x${code.toString(16)}`), key === 'Escape-Char');
+  }
 });
 
 test('Ctrl-A t puts the time before each line, Ctrl-A t again ends it', async () => {

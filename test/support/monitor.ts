@@ -6,11 +6,11 @@ import { describeGroups } from '../../src/cli/describe-groups.js';
 import { createModuleApi, offerTypes } from '../../src/module-api.js';
 import { Machine } from '../../src/system/machine.js';
 import { createModuleLoader } from '../../src/system/module-loader.js';
-import { createReporter } from '../../src/system/report.js';
-import { System } from '../../src/system/system.js';
+import type { System } from '../../src/system/system.js';
 import { createUserObjects } from '../../src/system/user-objects.js';
 import { eventually } from './deadline.js';
 import { QmpPeer } from './qmp-peer.js';
+import { createBareSystem } from './system.js';
 
 /** A whole emulator without its command line: system, `-M none`, monitors. */
 export interface TestMonitor {
@@ -23,20 +23,7 @@ export interface TestMonitor {
 
 /** @param options `preconfig` leaves the machine to x-exit-preconfig; `paused` is -S */
 export async function createTestMonitor(options: { preconfig?: boolean; paused?: boolean } = {}): Promise<TestMonitor> {
-  const messages: string[] = [];
-  const system: System = new System({
-    settings: {
-      program: 'qemu-system-x86_64',
-      arch: 'x86_64',
-      version: '0.0.0',
-      uuid: '00000000-0000-0000-0000-000000000000',
-      defaults: true,
-      display: 'none',
-    },
-    report: createReporter({ program: 'qemu-system-x86_64', write: (text) => messages.push(text) }),
-    traceLine: (line) => messages.push(line),
-    modules: createModuleLoader(() => createModuleApi(system), undefined),
-  });
+  const { system, messages } = createBareSystem((own) => createModuleLoader(() => createModuleApi(own()), undefined));
   offerTypes(system);
   const objects = createUserObjects(system);
   await system.modules.load('machine', 'none');

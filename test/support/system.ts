@@ -21,10 +21,11 @@ class TestMachine extends Machine {
   override init(): void {}
 }
 
-export function createTestSystem(options: { machine?: boolean } = {}): TestSystem {
+/** @param modules made with the system, which does not exist yet when they are asked for */
+export function createBareSystem(modules: (system: () => System) => ModuleLoader = () => noModules): TestSystem {
   const messages: string[] = [];
   const events: SystemEvent[] = [];
-  const system = new System({
+  const system: System = new System({
     settings: {
       program: 'qemu-system-x86_64',
       arch: 'x86_64',
@@ -35,9 +36,15 @@ export function createTestSystem(options: { machine?: boolean } = {}): TestSyste
     },
     report: createReporter({ program: 'qemu-system-x86_64', write: (text) => messages.push(text) }),
     traceLine: (line) => messages.push(line),
-    modules: noModules,
+    modules: modules(() => system),
   });
   system.events.on((event) => events.push(event));
+  return { system, messages, events };
+}
+
+export function createTestSystem(options: { machine?: boolean } = {}): TestSystem {
+  const bare = createBareSystem();
+  const { system } = bare;
   system.types.define({
     name: 'test-machine',
     parent: 'machine',
@@ -45,5 +52,5 @@ export function createTestSystem(options: { machine?: boolean } = {}): TestSyste
     data: { desc: 'test', maxCpus: 8, defaultRamSize: 0, defaultRamId: 'ram' },
   });
   if (options.machine !== false) system.setMachine(system.types.get('test-machine')?.create() as Machine);
-  return { system, messages, events };
+  return bare;
 }

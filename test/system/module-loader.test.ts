@@ -6,6 +6,7 @@ import * as assert from 'uvu/assert';
 import { asError, QemuError } from '../../src/system/errors.js';
 import type { ModuleApi } from '../../src/system/module-api.js';
 import { createModuleLoader } from '../../src/system/module-loader.js';
+import { runEmulator } from '../support/emulator.js';
 
 const test = suite('modules');
 const dir = await mkdtemp(join(tmpdir(), 'nitro-modules-'));
@@ -54,6 +55,15 @@ test('a broken module is one line that names module, file and reason', async () 
   );
   const syntax = await refusal(loader.load('machine', 'syntax'));
   assert.ok(syntax.startsWith(text('syntax', '')) && !syntax.includes('\n'), syntax);
+});
+
+test('the program loads a module from outside, an ES module too', async () => {
+  await writeFile(
+    join(dir, 'machine-away.mjs'),
+    'export default () => process.stderr.write("machine-away is here\\n");\n',
+  );
+  const { stderr } = await runEmulator(['-M', 'away'], { env: { ...process.env, QEMU_MODULE_DIR: dir } });
+  assert.match(stderr, /^machine-away is here\n/);
 });
 
 test.run();

@@ -35,6 +35,16 @@ trace('a pattern given first holds for points that come later', () => {
   assert.throws(() => t.set('nope', true, true), /unknown event "nope"/);
 });
 
+trace('a point declared twice is one point', () => {
+  const lines: string[] = [];
+  const t = new Trace((line) => lines.push(line));
+  const fire = [t.define('nitro_x', '%d'), t.define('nitro_x', '%d')];
+  t.set('nitro_x', true);
+  for (const [i, each] of fire.entries()) each(i);
+  assert.equal(lines, ['nitro_x 0\n', 'nitro_x 1\n']);
+  assert.equal(t.names(), ['nitro_x']);
+});
+
 trace('patterns are shell patterns, all other characters stand for themselves', () => {
   assert.ok(matches('a?c*', 'abcdef'));
   assert.not(matches('a.c', 'abc'));

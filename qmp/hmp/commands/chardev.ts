@@ -1,4 +1,5 @@
 import { chardevChange } from '../../../src/chardev/commands.js';
+import { backendKinds } from '../../../src/chardev/create.js';
 import { chardevFromOptions, parseBackend } from '../../../src/chardev/options.js';
 import { namedDescriptors } from '../../context.js';
 import { int, rest, string } from '../args.js';
@@ -20,6 +21,7 @@ export const chardevCommands = [
       await chardevFromOptions(ctx.system, id, options, namedDescriptors(ctx));
       return undefined;
     },
+    complete: (_, index) => (index === 0 ? backendKinds : []),
   }),
   defineHmp({
     name: 'chardev-change',

@@ -1,12 +1,18 @@
 import { parseKeyval } from '../../../src/cli/keyval.js';
 import { addDevice } from '../../../src/qdev/device-add.js';
 import { options, rest, string } from '../args.js';
-import { defineHmp } from '../command.js';
+import { defineHmp, type HmpContext } from '../command.js';
 import { readOptionText } from '../option-text.js';
 
-/** Ids of the devices that users made. */
-function deviceIds(names: Iterable<{ name: string }>): string[] {
-  return [...names].map(({ name }) => name);
+function names(items: Iterable<{ name: string }>): string[] {
+  return [...items].map(({ name }) => name);
+}
+
+/** Types that may be named, all rooms and modules asked. */
+async function typeNames({ system }: HmpContext, index: number, ancestor: string): Promise<string[]> {
+  if (index > 0) return [];
+  await system.needTypes();
+  return names(system.types.list(ancestor));
 }
 
 export const deviceCommands = [
@@ -19,7 +25,7 @@ export const deviceCommands = [
       await system.needTypes();
       await addDevice(system, readOptionText('device', device ?? ''), 'opts');
     },
-    complete: ({ system }, index) => (index === 0 ? system.types.list('device').map(({ name }) => name) : []),
+    complete: (ctx, index) => typeNames(ctx, index, 'device'),
   }),
   defineHmp({
     name: 'device_del',
@@ -27,7 +33,7 @@ export const deviceCommands = [
     help: 'unplug a device',
     parameters: [string('id')],
     run: async ({ qmp }, args) => void (await qmp('device_del', args)),
-    complete: ({ system }, index) => (index === 0 ? deviceIds(system.peripheral.children()) : []),
+    complete: ({ system }, index) => (index === 0 ? names(system.peripheral.children()) : []),
   }),
   defineHmp({
     name: 'object_add',
@@ -37,7 +43,7 @@ export const deviceCommands = [
     run: async ({ host }, { object }) => {
       await host.objects.add(parseKeyval(object, 'qom-type'), 'keyval');
     },
-    complete: ({ system }, index) => (index === 0 ? system.types.list('user-creatable').map(({ name }) => name) : []),
+    complete: (ctx, index) => typeNames(ctx, index, 'user-creatable'),
   }),
   defineHmp({
     name: 'object_del',
@@ -45,6 +51,6 @@ export const deviceCommands = [
     help: 'delete an object',
     parameters: [string('id')],
     run: async ({ qmp }, args) => void (await qmp('object-del', args)),
-    complete: ({ system }, index) => (index === 0 ? deviceIds(system.tree.objects.children()) : []),
+    complete: ({ system }, index) => (index === 0 ? names(system.tree.objects.children()) : []),
   }),
 ];

@@ -26,7 +26,7 @@ export function placeInitrd(
   const limit = Math.min(kernel.initrdLimit, lowRamEnd(memory));
   const addr = Math.floor((limit - size) / PAGE) * PAGE;
   if (addr < kernel.end) {
-    const max = Math.max(0, Math.floor(limit / PAGE) * PAGE - Math.ceil(kernel.end / PAGE) * PAGE);
+    const max = Math.max(0, limit - Math.ceil(kernel.end / PAGE) * PAGE);
     throw new QemuError(`initrd is too large, cannot support.(max: ${max}, need ${size})`, {
       hint: `it must lie between the kernel's ${hex(kernel.end)} and ${hex(limit)}; increase -m`,
     });

@@ -78,10 +78,16 @@ export class EnclaveConsole {
 
   /** Connects to the console of the enclave at `cid`. @throws QemuError */
   async start(cid: number): Promise<void> {
+    const label = `nitro-console-${cid}`;
+    if (this.#system.tree.chardevs.component(label) !== undefined) {
+      const where = this.#output === undefined ? '' : `: '${this.#output.label}' stays silent`;
+      this.#system.report.warn(`an enclave has one console, and another device has it${where}`);
+      return;
+    }
     this.#cid = cid;
     const addr = { type: 'vsock', data: { cid: CID_HYPERVISOR, port: String(CONSOLE_PORT_BASE + cid) } };
     const backend = { type: 'socket', data: { addr, server: false, 'reconnect-ms': RECONNECT_MS } };
-    const chardev = await addChardev(this.#system, `nitro-console-${cid}`, backend, { quiet: true });
+    const chardev = await addChardev(this.#system, label, backend, { quiet: true });
     this.#console = chardev;
     this.#late = setTimeout(() => this.#sayLate(), LATE_MS);
     chardev.attach(this.#consoleSide);

@@ -55,6 +55,7 @@ export class NitroHeartbeat extends NitroVsockDevice {
       } catch (error) {
         if (!isAddressInUse(error)) throw error;
         if (this.#system.run.ending) throw error;
+        if (this.#system.tree.chardevs.component(CHARDEV_ID) !== undefined) throw error;
         if (Date.now() >= deadline) throw await portInUse(asError(error));
         if (!warned) {
           this.#system.report.warn(

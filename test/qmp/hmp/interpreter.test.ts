@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import fc from 'fast-check';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -121,7 +122,7 @@ running('no line makes it fail', async () => {
         if (/^\s*(q|quit|system_reset)\b/.test(line)) return;
         const text = await deadline(line, interpreter.run(line));
         assert.ok(text === '' || text.endsWith('\n'), JSON.stringify(text));
-        completeLine(interpreter.context, line);
+        await completeLine(interpreter.context, line);
       },
     ),
     { numRuns: 300 },
@@ -135,32 +136,53 @@ const completion = suite('hmp: completion');
 completion('completes names of commands and of what info shows', async () => {
   const { interpreter } = await create();
   const complete = (left: string) => completeLine(interpreter.context, left);
-  assert.equal(complete('qom-'), { length: 4, candidates: ['qom-get', 'qom-list', 'qom-set'] });
-  assert.equal(complete('  con').candidates, ['cont']);
-  assert.equal(complete('info qt').candidates, ['qtree']);
-  assert.equal(complete('help system_p').candidates, ['system_powerdown']);
-  assert.ok(complete('').candidates.includes('quit'));
-  assert.equal(complete('nonesuch a').candidates, []);
+  assert.equal(await complete('qom-'), { length: 4, candidates: ['qom-get', 'qom-list', 'qom-set'] });
+  assert.equal((await complete('  con')).candidates, ['cont']);
+  assert.equal((await complete('info qt')).candidates, ['qtree']);
+  assert.equal((await complete('help system_p')).candidates, ['system_powerdown']);
+  assert.ok((await complete('')).candidates.includes('quit'));
+  assert.equal((await complete('nonesuch a')).candidates, []);
 });
 
 completion('completes paths part by part, then properties', async () => {
   const { interpreter } = await create();
-  const complete = (left: string) => completeLine(interpreter.context, left).candidates;
-  assert.equal(complete('qom-list /ma'), ['/machine']);
-  assert.equal(complete('qom-get /machine/per'), ['/machine/peripheral', '/machine/peripheral-anon']);
-  assert.equal(complete('qom-get /machine app'), ['append']);
-  assert.equal(complete('qom-set -j /machine graph'), ['graphics']);
-  assert.equal(complete('info qom-tree /obj'), ['/objects']);
+  const complete = async (left: string) => (await completeLine(interpreter.context, left)).candidates;
+  assert.equal(await complete('qom-list /ma'), ['/machine']);
+  assert.equal(await complete('qom-get /machine/per'), ['/machine/peripheral', '/machine/peripheral-anon']);
+  assert.equal(await complete('qom-get /machine app'), ['append']);
+  assert.equal(await complete('qom-set -j /machine graph'), ['graphics']);
+  assert.equal(await complete('info qom-tree /obj'), ['/objects']);
 });
 
 completion('completes ids of objects and character devices', async () => {
   const { interpreter } = await create();
   await interpreter.run('object_add iothread,id=io1');
   await interpreter.run('chardev-add null,id=n');
-  const complete = (left: string) => completeLine(interpreter.context, left).candidates;
-  assert.equal(complete('object_del i'), ['io1']);
-  assert.equal(complete('chardev-remove '), ['n']);
-  assert.equal(complete('watchdog_action p'), ['pause', 'poweroff']);
+  const complete = async (left: string) => (await completeLine(interpreter.context, left)).candidates;
+  assert.equal(await complete('object_del i'), ['io1']);
+  assert.equal(await complete('chardev-remove '), ['n']);
+  assert.equal(await complete('watchdog_action p'), ['pause', 'poweroff']);
+});
+
+completion('completes what help tells about, types and kinds of character devices', async () => {
+  const { interpreter } = await create();
+  const complete = async (left: string) => (await completeLine(interpreter.context, left)).candidates;
+  assert.equal(await complete('help info vers'), ['version']);
+  assert.equal(await complete('? system_p'), ['system_powerdown']);
+  assert.equal(await complete('help info version x'), []);
+  assert.equal(await complete('device_add nitro-vsock-br'), ['nitro-vsock-bridge']);
+  assert.equal(await complete('object_add memory-backend-m'), ['memory-backend-memfd']);
+  assert.equal(await complete('device_add nitro x'), []);
+  assert.equal(await complete('chardev-add ring'), ['ringbuf']);
+});
+
+completion('completes names of files', async () => {
+  const { interpreter } = await create();
+  const complete = async (left: string) => (await completeLine(interpreter.context, left)).candidates;
+  const listed = execFileSync('bash', ['-c', 'compgen -f /etc/p | while read f; do [ -d $f ] && f=$f/; echo $f; done']);
+  assert.equal(await complete('screendump /etc/p'), listed.toString().trim().split('\n').sort());
+  assert.equal(await complete('screendump /none/such'), []);
+  assert.ok((await complete('screendump pack')).includes('package.json'));
 });
 
 completion.run();

@@ -4,7 +4,7 @@ import { Broadcast } from '../../../qmp/session/wire.js';
 import { ControlFrontend, type ControlOptions, defaultEventQueue } from '../../../qmp/transports/control.js';
 import type { CharPort } from '../../../src/chardev/chardev.js';
 import type { JsonObject } from '../../../src/system/json.js';
-import { eventually } from '../../support/deadline.js';
+import { deadline, eventually } from '../../support/deadline.js';
 import { createTestMonitor } from '../../support/monitor.js';
 
 const test = suite('qmp/transports/control');
@@ -144,6 +144,36 @@ test('with the subprotocol qmp every message is written by itself', async () => 
   peer.frontend.receive(Buffer.from('{"execute": "qmp_capabilities"}{"execute": "nonesuch"}{"execute": "nonesuch"}'));
   await eventually('four messages', () => peer.writes.length === 4);
   for (const message of peer.writes) JSON.parse(message);
+});
+
+test('a peer that ends its side is finished when all that it sent has been answered', async () => {
+  for (const subprotocol of [undefined, 'jsonrpc']) {
+    const { connect } = await clients();
+    const peer = connect(subprotocol);
+    await eventually('the session', () => !peer.paused);
+    if (subprotocol === undefined)
+      peer.say(negotiate, { execute: 'query-stats-schemas' }, { execute: 'query-events', id: 9 });
+    else
+      peer.say(
+        { jsonrpc: '2.0', id: 8, method: 'query-stats-schemas' },
+        { jsonrpc: '2.0', id: 9, method: 'query-events' },
+      );
+    await deadline('the answers', peer.frontend.finish());
+    assert.match(peer.text, /"id": 9/);
+    await deadline('nothing', peer.frontend.finish());
+    peer.disconnect();
+    await deadline('nothing any more', peer.frontend.finish());
+  }
+});
+
+test('the wait for the answers ends with the connection', async () => {
+  const { connect } = await clients();
+  const peer = connect();
+  peer.stuck = true;
+  peer.say(negotiate, { execute: 'query-version' }, { execute: 'query-version' });
+  const finished = peer.frontend.finish();
+  peer.disconnect();
+  await deadline('the end', finished);
 });
 
 test('a JSON-RPC client that leaves at once leaves nothing behind', async () => {

@@ -1,0 +1,30 @@
+import type { BellRope } from '../../system/doorbell.js';
+import type { IoBus } from '../../system/io-bus.js';
+import type { IrqLine } from '../../system/irq.js';
+
+/** A device that vCPUs touch synchronously, as each vCPU thread opens it. Structured-cloneable. */
+export interface BoardDevice {
+  /** Name of the device model: `serial`, `i8042`, `rtc`, `virtio-mmio`, `ged`. */
+  readonly model: string;
+  /** Port number or guest-physical address. */
+  readonly base: number;
+  readonly gsi?: number | undefined;
+  /** Its registers, shared by all threads. */
+  readonly registers: SharedArrayBuffer;
+  /** Wakes the thread that has the device's backend; each vCPU thread has a rope of its own. */
+  readonly bell?: BellRope | undefined;
+}
+
+/** All synchronous devices of a machine, for one vCPU thread. */
+export interface BoardPlan {
+  readonly ports: readonly BoardDevice[];
+  readonly mmio: readonly BoardDevice[];
+}
+
+/** The address spaces of a machine in the calling thread. */
+export interface Board {
+  readonly ports: IoBus;
+  readonly mmio: IoBus;
+}
+
+export type OpenBoard = (plan: BoardPlan, irq: (gsi: number) => IrqLine) => Board;
