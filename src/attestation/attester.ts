@@ -1,34 +1,23 @@
-import { CertificateChain, type ChainOptions, LEAF_LIFETIME } from './chain.js';
+import { CertificateChain, type ChainOptions } from './chain.js';
 import { signEs384 } from './cose.js';
 import { encodeDocument } from './document.js';
-import type { Identity } from './issue.js';
 import type { AttestationRequest, NitroSecureModule } from './nsm.js';
 import { unsignedDocument } from './unsigned.js';
 
 /** How a machine answers attestation requests; can be sent to a worker as it is. */
 export type AttesterConfig =
   | { readonly mode: 'unsigned' }
-  | {
-      readonly mode: 'signed';
-      readonly root: Identity;
-      /** Default `us-east-1`. */
-      readonly region?: string;
-      /** Milliseconds that end certificates live; default three hours. */
-      readonly leafLifetime?: number;
-    };
+  | ({ readonly mode: 'signed' } & Omit<ChainOptions, 'moduleId'>);
 
 /** Makes the document that answers an Attestation request. */
 export type Attester = (nsm: NitroSecureModule, request: AttestationRequest) => Uint8Array;
 
-/** @param clock milliseconds since 1970, default the host's */
+/** An attester for one module. @param clock milliseconds since 1970, default the host's */
 export function createAttester(config: AttesterConfig, clock: () => number = Date.now): Attester {
   if (config.mode === 'unsigned') return (nsm, request) => unsignedDocument(nsm, request, clock());
-  const { root, region = 'us-east-1', leafLifetime = LEAF_LIFETIME } = config;
-  const signers = new Map<string, DocumentSigner>();
-  return (nsm, request) => {
-    const { moduleId, pcrs } = nsm;
-    const signer = signers.get(moduleId) ?? new DocumentSigner({ root, region, leafLifetime, moduleId });
-    signers.set(moduleId, signer);
+  let signer: DocumentSigner | undefined;
+  return ({ moduleId, pcrs }, request) => {
+    signer ??= new DocumentSigner({ ...config, moduleId });
     return signer.sign({ pcrs: pcrs.locked(), ...request }, clock());
   };
 }

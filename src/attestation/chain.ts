@@ -1,14 +1,15 @@
-import { type Identity, issue, type NameParts, usage } from './issue.js';
+import type { KeyObject } from 'node:crypto';
+import { type CertificateRequest, type Identity, issue, type NameParts, selfSign, usage } from './issue.js';
 
 /** Everything needed to sign documents under one root. */
 export interface ChainOptions {
   readonly root: Identity;
-  /** In the names of the certificates, such as `us-east-1`. */
-  readonly region: string;
   /** Instance and enclave; names the two lowest certificates. */
   readonly moduleId: string;
-  /** Milliseconds that the end certificate lives. */
-  readonly leafLifetime: number;
+  /** In the names of the certificates; default `us-east-1`. */
+  readonly region?: string;
+  /** Milliseconds that the end certificate lives; default three hours. */
+  readonly leafLifetime?: number;
 }
 
 const SECOND = 1000;
@@ -16,7 +17,7 @@ const HOUR = 3600 * SECOND;
 const DAY = 24 * HOUR;
 const YEAR = 365.25 * DAY;
 /** AWS's end certificates live for three hours. */
-export const LEAF_LIFETIME = 3 * HOUR;
+const LEAF_LIFETIME = 3 * HOUR;
 /** Certificates begin that much before they are made, as AWS's end certificates do. */
 const BACKDATE = 3 * SECOND;
 /** The part of its life that a certificate must have left to be used: a document is to outlive its way to the verifier. */
@@ -33,18 +34,27 @@ const seattle: NameParts = [['ST', 'Washington'], ['L', 'Seattle'], ...owner];
 
 /** A new root in the form of AWS's: P-384, valid for 30 years. @param now milliseconds since 1970 */
 export function createRoot(now: number): Identity {
-  return issue({
+  return issue(rootRequest(now));
+}
+
+/** The same for a key that is there already. */
+export function selfSignRoot(key: KeyObject, now: number): Identity {
+  return selfSign(rootRequest(now), key);
+}
+
+function rootRequest(now: number): CertificateRequest {
+  return {
     subject: [country, ...owner, ['CN', 'aws.nitro-enclaves']],
     notBefore: now - BACKDATE,
     notAfter: now + 30 * YEAR,
     pathLength: 'any',
     usage: usage.authority,
-  });
+  };
 }
 
 interface Level {
-  readonly subject: (options: ChainOptions, serial: string) => NameParts;
-  readonly lifetime: (options: ChainOptions) => number;
+  readonly subject: (options: Required<ChainOptions>, serial: string) => NameParts;
+  readonly lifetime: (options: Required<ChainOptions>) => number;
   readonly pathLength?: number;
   readonly usage: number;
 }
@@ -87,6 +97,9 @@ const levels: readonly Level[] = [
   },
 ];
 
+/** Authorities between the root and the end certificate. */
+export const CA_LEVELS = levels.filter(({ pathLength }) => pathLength !== undefined).length;
+
 /** `name` and `ending`, the former cut to what fits. */
 function commonName(name: string, ending: string): string {
   return name.slice(0, NAME_LIMIT - ending.length) + ending;
@@ -105,11 +118,11 @@ interface Issued extends Identity {
 
 /** The chain of an enclave; certificates are made when first needed and again before they expire. */
 export class CertificateChain {
-  readonly #options: ChainOptions;
+  readonly #options: Required<ChainOptions>;
   #issued: Issued[] = [];
 
   constructor(options: ChainOptions) {
-    this.#options = options;
+    this.#options = { region: 'us-east-1', leafLifetime: LEAF_LIFETIME, ...options };
   }
 
   /** The chain to sign with at `now`, milliseconds since 1970. */
