@@ -12,11 +12,11 @@ const groups = ['e2e', 'fuzz', 'bench', 'support', 'guests'];
 const root = 'dist/test';
 const limitMs = {
   unit: 120_000,
-  e2e: 300_000,
+  e2e: 600_000,
   fuzz: 3_600_000,
   bench: 1_800_000,
 }[group];
-const groupLimitMs = { unit: 900_000, e2e: 2_400_000 }[group] ?? Number.POSITIVE_INFINITY;
+const groupLimitMs = { unit: 900_000, e2e: 2_700_000 }[group] ?? Number.POSITIVE_INFINITY;
 // A process that a file left behind may hold its output open.
 const OUTPUT_GRACE_MS = 2_000;
 const suffix = group === 'bench' ? '.bench.js' : group === 'fuzz' ? '.fuzz.js' : '.test.js';
