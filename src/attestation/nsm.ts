@@ -1,4 +1,5 @@
 import { type Cbor, CborError, cbor, member, readCbor } from './cbor.js';
+import { type PartName, partLimits } from './document.js';
 import { PCR_COUNT, PcrBank } from './pcr-bank.js';
 
 /** Error names on the wire (aws-nitro-enclaves-nsm-api, ErrorCode). */
@@ -35,8 +36,6 @@ export const REQUEST_LIMIT = 0x1000;
 /** Longest response, bytes (NSM_RESPONSE_MAX_SIZE). */
 export const RESPONSE_LIMIT = 0x3000;
 const RANDOM_SIZE = 256;
-/** Bytes of user_data and nonce, and of public_key (AWS's checks; spec nsm.md, section 7). */
-const limits = { user_data: 512, nonce: 512, public_key: 1024 } as const;
 const version = { major: 1, minor: 0, patch: 0 } as const;
 
 class Refusal extends Error {
@@ -127,9 +126,9 @@ export class NitroSecureModule {
       return cbor.text('LockPCRs');
     },
     Attestation: async (fields) => {
-      const part = (name: keyof typeof limits): Uint8Array | undefined => {
+      const part = (name: PartName): Uint8Array | undefined => {
         const bytes = optionalBytes(fields, name);
-        if (this.#options.strict && bytes !== undefined && bytes.length > limits[name]) {
+        if (this.#options.strict && bytes !== undefined && bytes.length > partLimits[name]) {
           throw new Refusal('InputTooLarge');
         }
         return bytes;
