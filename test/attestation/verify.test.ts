@@ -170,7 +170,12 @@ test('a message that is no ES384 COSE_Sign1 fails at the cbor step', () => {
   const payload = plainCbor(payloadFields(chain));
   const { key } = chain.leaf;
   const es256 = plainCbor(new Map<Plain, Plain>([[1, -7]]));
-  const extra = plainCbor(new Map<Plain, Plain>([[1, -35], [4, Buffer.from('kid')]]));
+  const extra = plainCbor(
+    new Map<Plain, Plain>([
+      [1, -35],
+      [4, Buffer.from('kid')],
+    ]),
+  );
   const parts: Plain[] = [plainCbor(new Map([[1, -35]])), new Map(), payload, Buffer.alloc(96)];
   const without = (index: number, value: Plain) => plainCbor(parts.map((part, at) => (at === index ? value : part)));
   const cases: Uint8Array[] = [
