@@ -119,7 +119,7 @@ test("a module's answer to an Attestation request is a document of its locked re
 });
 
 test("unsigned mode gives QEMU's bytes", async () => {
-  const attest = createAttester({ mode: 'unsigned' }, () => Date.parse('2025-01-02T03:04:05.678Z'));
+  const attest = createAttester({ mode: 'unsigned' }, undefined, () => Date.parse('2025-01-02T03:04:05.678Z'));
   const random = (length: number) => new Uint8Array(length);
   const nsm = new NitroSecureModule({ moduleId: 'i-234-enc5678', attest, random, strict: false });
   for (let index = 0; index < 16; index++) nsm.pcrs.lock(index);
