@@ -104,6 +104,15 @@ export abstract class Chardev extends QomObject implements CharPort {
     return undefined;
   }
 
+  /**
+   * Gives the connection with the peer away: what it sends is read by the new owner alone. The chardev shows it as before.
+   *
+   * @returns a descriptor, the caller's; undefined when there is no connection, or it cannot be given away
+   */
+  takeConnection(): number | undefined {
+    return undefined;
+  }
+
   get queued(): number {
     return 0;
   }

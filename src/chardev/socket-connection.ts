@@ -1,3 +1,5 @@
+import { duplicate } from '../host/fd.js';
+import { UnixSocket } from '../host/unix.js';
 import type { CharPort } from './chardev.js';
 import type { Peer } from './endpoint.js';
 import { StreamLink } from './stream-link.js';
@@ -73,6 +75,16 @@ export class SocketConnection implements CharPort {
 
   takeDescriptor(): number | undefined {
     return this.peer.takeDescriptor?.();
+  }
+
+  /** Another owner goes on with the connection: this end stops without a word. @returns undefined when that cannot be */
+  handOver(): number | undefined {
+    const { stream } = this.peer;
+    if (this.#over || !(stream instanceof UnixSocket)) return undefined;
+    const fd = duplicate(stream.fd);
+    this.#over = true;
+    this.#link.abort();
+    return fd;
   }
 
   /** Sends what is queued within a limit of time and ends the connection. A second call does nothing. */
