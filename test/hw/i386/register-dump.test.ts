@@ -13,7 +13,9 @@ const recorded = JSON.parse(
 
 /** The registers that a dump shows. */
 function parse(text: string): CpuRegisters {
-  const words = new Map([...text.matchAll(/(\w+) *= *([0-9a-f]+)/g)].map(([, name = '', value]) => [name, `0x${value}`]));
+  const words = new Map(
+    [...text.matchAll(/(\w+) *= *([0-9a-f]+)/g)].map(([, name = '', value]) => [name, `0x${value}`]),
+  );
   const word = (...names: string[]) => BigInt(names.map((name) => words.get(name)).find((w) => w !== undefined) ?? 0);
   const table = (name: string) => {
     const [, base, limit] = new RegExp(`${name}= +(\\w+) (\\w+)`).exec(text) ?? [];
@@ -25,7 +27,8 @@ function parse(text: string): CpuRegisters {
     rip: word('RIP', 'EIP'),
     rflags: word('RFL', 'EFL'),
     segments: 'ES CS SS DS FS GS LDT TR'.split(' ').map((name) => {
-      const [, selector, base, limit, flags] = new RegExp(`^${name} *=(\\w+) (\\w+) (\\w+) (\\w+)`, 'm').exec(text) ?? [];
+      const [, selector, base, limit, flags] =
+        new RegExp(`^${name} *=(\\w+) (\\w+) (\\w+) (\\w+)`, 'm').exec(text) ?? [];
       return {
         selector: Number(`0x${selector}`),
         base: BigInt(`0x${base}`),
