@@ -59,8 +59,9 @@ export abstract class Device extends QomObject {
     return this.#bus;
   }
 
+  /** Its type and its bus allow it (QEMU: device_get_hotpluggable). */
   get hotpluggable(): boolean {
-    return deviceData(this.type).hotpluggable ?? true;
+    return (deviceData(this.type).hotpluggable ?? true) && this.parentBus?.hotpluggable !== false;
   }
 
   /** Puts the device on `bus` (if any) and brings it up. */

@@ -1,6 +1,6 @@
 import type { GuestMemory } from '../../system/guest-memory.js';
 import type { IrqLine } from '../../system/irq.js';
-import { QueueFault, Virtqueue } from './queue.js';
+import { QueueFault, type QueueIndices, Virtqueue } from './queue.js';
 import { Interrupt, VIRTIO_RING_F_EVENT_IDX, VIRTIO_RING_F_INDIRECT_DESC, type VirtioRegisters } from './registers.js';
 
 /** The thread that keeps a lock this long is dead; the work is then left undone. */
@@ -10,7 +10,7 @@ const LOCK_LIMIT_MS = 1_000;
 export interface VirtioDevice {
   /** The driver has made chains available in `queue`, or has just finished its set-up. */
   service(queue: number): void;
-  /** The guest reset the device, or took its queues away: everything is as after power-on. */
+  /** The guest reset the device: everything is as after power-on. */
   reset(): void;
 }
 
@@ -20,7 +20,8 @@ export interface VirtioQueues {
    * Runs `work` on a queue while nobody can take it away; short, and never waiting for anything. Interrupts follow after
    * it. A QueueFault thrown by it stops the device (NEEDS_RESET).
    *
-   * @returns undefined, without having run `work`, when the driver has not finished or the queue is not set up
+   * @returns undefined, without having run `work`, when the machine is paused, the driver has not finished or the queue
+   * is not set up; service() follows when that has changed
    */
   use<T>(queue: number, work: (queue: Virtqueue) => T): T | undefined;
   /** Replaces the configuration space and tells the driver. */
@@ -30,7 +31,14 @@ export interface VirtioQueues {
 /** Where a loop reports to. */
 export interface LoopEvents {
   /** A device has stopped because of what the guest did. */
-  fault(deviceId: number, message: string): void;
+  fault(message: string): void;
+}
+
+export interface LoopState {
+  /** Times the device stopped because of what the guest did. */
+  readonly faults: number;
+  /** By index; undefined while the device has not touched the queue. */
+  readonly queues: readonly (QueueIndices | undefined)[];
 }
 
 interface LiveQueue {
@@ -47,6 +55,8 @@ export class VirtioDeviceLoop implements VirtioQueues {
   readonly #queues: (LiveQueue | undefined)[] = [];
   #device: VirtioDevice | undefined;
   #resets: number;
+  #paused = false;
+  #faults = 0;
 
   constructor(registers: VirtioRegisters, memory: GuestMemory, irq: IrqLine, events: LoopEvents) {
     this.#registers = registers;
@@ -64,11 +74,28 @@ export class VirtioDeviceLoop implements VirtioQueues {
   /** Does what the guest asked for since the last call. Cheap when that is nothing. */
   poll(): void {
     this.#checkReset();
-    if (!this.#registers.live) return;
+    if (this.#paused || !this.#registers.live) return;
     const notified = this.#registers.takeNotified();
     for (let queue = 0; queue < this.#registers.queueCount; queue++) {
       if ((notified & (1 << queue)) !== 0) this.#device?.service(queue);
     }
+  }
+
+  /** From now on no guest memory is touched; what the guest asks for waits for resume(). */
+  pause(): void {
+    this.#paused = true;
+  }
+
+  resume(): void {
+    this.#paused = false;
+    // Work that came in meanwhile was turned away.
+    if (this.#registers.live) this.#registers.notifyAll();
+    this.poll();
+  }
+
+  get state(): LoopState {
+    const queues = Array.from({ length: this.#registers.queueCount }, (_, i) => this.#queues[i]?.queue.indices);
+    return { faults: this.#faults, queues };
   }
 
   #checkReset(): void {
@@ -80,6 +107,7 @@ export class VirtioDeviceLoop implements VirtioQueues {
   }
 
   use<T>(index: number, work: (queue: Virtqueue) => T): T | undefined {
+    if (this.#paused) return undefined;
     const { queueLock } = this.#registers;
     if (!queueLock.acquire(LOCK_LIMIT_MS)) return undefined;
     let interrupt = false;
@@ -120,7 +148,8 @@ export class VirtioDeviceLoop implements VirtioQueues {
   #stop(fault: QueueFault): boolean {
     if (!this.#registers.setNeedsReset()) return false;
     this.#registers.setInterrupt(Interrupt.configChange);
-    this.#events.fault(this.#registers.deviceId, fault.message);
+    this.#faults += 1;
+    this.#events.fault(fault.message);
     return true;
   }
 
