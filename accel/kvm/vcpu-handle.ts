@@ -1,6 +1,5 @@
-import type { MessagePort } from 'node:worker_threads';
 import { Worker } from 'node:worker_threads';
-import type { BoardPlan } from '../../src/hw/i386/board.js';
+import { boardPorts } from '../../src/hw/i386/board.js';
 import { Run } from './abi.js';
 import type { VcpuStop } from './vcpu.js';
 import type { VcpuCalls, VcpuReply, VcpuThreadData } from './vcpu-thread.js';
@@ -45,7 +44,7 @@ export class VcpuHandle {
     this.#run = run;
     this.#onStop = onStop;
     host.takeKicks();
-    this.#worker = new Worker(worker, { workerData: data, transferList: ports(data.board) });
+    this.#worker = new Worker(worker, { workerData: data, transferList: boardPorts(data.board) });
     this.started = new Promise((resolve, reject) => this.#waiting.set(0, { resolve: () => resolve(), reject }));
     this.#worker.on('message', (reply: VcpuReply) => this.#take(reply));
     this.#ended = new Promise((resolve) => {
@@ -127,9 +126,4 @@ export class VcpuHandle {
     void this.#worker.terminate();
     this.#kick();
   }
-}
-
-/** The bells' ports, which a thread takes over. */
-function ports(board: BoardPlan): MessagePort[] {
-  return [...board.ports, ...board.mmio].flatMap(({ bell }) => (bell === undefined ? [] : [bell.port]));
 }
