@@ -48,7 +48,17 @@ export interface Settings {
 export type Phase = 'preconfig' | 'initialized' | 'ready';
 
 /** Rooms whose QOM types are defined when first needed: most command lines need few of them. */
-export type TypeRoom = 'hw/nitro' | 'hostmem' | 'chardev' | 'cpu' | 'isa' | 'iothread' | 'secret' | 'tls-creds' | 'rng';
+export type TypeRoom =
+  | 'hw/nitro'
+  | 'attestation-ca'
+  | 'hostmem'
+  | 'chardev'
+  | 'cpu'
+  | 'isa'
+  | 'iothread'
+  | 'secret'
+  | 'tls-creds'
+  | 'rng';
 
 /** Everything one emulator process shares between its rooms. Made once, by src/main.ts or a test. */
 export class System implements DeviceHost {
