@@ -105,11 +105,10 @@ export abstract class Chardev extends QomObject implements CharPort {
   }
 
   /**
-   * Gives the connection with the peer away: what it sends is read by the new owner alone. The chardev shows it as before.
-   *
-   * @returns a descriptor, the caller's; undefined when there is no connection, or it cannot be given away
+   * The peer's unix socket, for a user that speaks with the peer by itself: a duplicate, the caller's. This chardev then
+   * carries nothing any more; disconnect() it when the peer is gone. Undefined where there is no such socket.
    */
-  takeConnection(): number | undefined {
+  takeSocket(): number | undefined {
     return undefined;
   }
 

@@ -1,5 +1,3 @@
-import { duplicate } from '../host/fd.js';
-import { UnixSocket } from '../host/unix.js';
 import type { CharPort } from './chardev.js';
 import type { Peer } from './endpoint.js';
 import { StreamLink } from './stream-link.js';
@@ -77,14 +75,8 @@ export class SocketConnection implements CharPort {
     return this.peer.takeDescriptor?.();
   }
 
-  /** Another owner goes on with the connection: this end stops without a word. @returns undefined when that cannot be */
-  handOver(): number | undefined {
-    const { stream } = this.peer;
-    if (this.#over || !(stream instanceof UnixSocket)) return undefined;
-    const fd = duplicate(stream.fd);
-    this.#over = true;
-    this.#link.abort();
-    return fd;
+  takeSocket(): number | undefined {
+    return this.peer.takeSocket?.();
   }
 
   /** Sends what is queued within a limit of time and ends the connection. A second call does nothing. */

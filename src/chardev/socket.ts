@@ -314,13 +314,12 @@ export class SocketChardev extends Chardev {
     this.#current?.disconnect();
   }
 
-  override takeConnection(): number | undefined {
-    if (this.#layers.layers.length > 0) return undefined;
-    return this.#current?.handOver();
-  }
-
   override takeDescriptor(): number | undefined {
     return this.#current?.takeDescriptor();
+  }
+
+  override takeSocket(): number | undefined {
+    return this.#current?.takeSocket();
   }
 
   protected override async release(): Promise<void> {

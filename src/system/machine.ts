@@ -1,3 +1,4 @@
+import type { FaultBoard } from '../attestation/faults.js';
 import type { CpuRegisters } from '../hw/i386/cpu-registers.js';
 import type { Bus } from '../qdev/bus.js';
 import { QomObject } from '../qom/object.js';
@@ -71,6 +72,18 @@ export interface EnclaveView {
   };
   /** PCR 0, 1, 2 and 8 as the image determines them. @throws QemuError when the files have changed */
   measure(): Promise<ReadonlyMap<number, Uint8Array>>;
+  /** Absent where the Nitro Hypervisor has the module. */
+  readonly nsm?: NsmView;
+}
+
+/** A Nitro Secure Module of this process. */
+export interface NsmView {
+  /** Root certificate of its attestation documents, in PEM; undefined when they are not signed. */
+  readonly root: string | undefined;
+  /** What can be made to go wrong with it. */
+  readonly faults: FaultBoard;
+  /** All registers in order, as they are now. */
+  registers(): Promise<readonly { readonly value: Uint8Array; readonly locked: boolean }[]>;
 }
 
 export const MemorySizeConfiguration = qapi.struct('MemorySizeConfiguration', {

@@ -51,17 +51,18 @@ export type Phase = 'preconfig' | 'initialized' | 'ready';
 
 /** Rooms whose QOM types are defined when first needed: most command lines need few of them. */
 export type TypeRoom =
-  | 'hw/nitro'
-  | 'hostmem'
+  | 'attestation-ca'
   | 'chardev'
   | 'cpu'
-  | 'isa'
+  | 'hostmem'
+  | 'hw/nitro'
   | 'i386'
-  | 'virtio'
   | 'iothread'
+  | 'isa'
+  | 'rng'
   | 'secret'
   | 'tls-creds'
-  | 'rng';
+  | 'virtio';
 
 /** Everything one emulator process shares between its rooms. Made once, by src/main.ts or a test. */
 export class System implements DeviceHost {
