@@ -36,6 +36,7 @@ export function createModuleApi(system: System): ModuleApi {
       nitro: () => import('./hw/nitro/api.js'),
       i386: () => import('./hw/i386/api.js'),
       virtio: () => import('./hw/virtio/api.js'),
+      attestation: () => import('./hw/nitro/attestation-api.js'),
     },
     types: (room) => system.needTypes(room),
   };

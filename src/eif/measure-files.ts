@@ -1,6 +1,6 @@
 import { QemuError } from '../system/errors.js';
 import { planImage } from './build.js';
-import { decodeHeader } from './codec/header.js';
+import { decodeHeader, type Section } from './codec/header.js';
 import { HEAD_SIZE, kernelPayload, recognise } from './kernel.js';
 import type { LoadedImage, LoadOptions } from './load.js';
 import { type Measurements, measureEif } from './measure.js';
@@ -10,7 +10,7 @@ import { bytesPayload, ImageFile } from './read.js';
 export type ImageSource = Pick<LoadOptions, 'kernel' | 'initrd' | 'append' | 'arch'>;
 
 /** What must still be so. */
-type MeasuredImage = Pick<LoadedImage, 'size' | 'crc32' | 'sections'>;
+type MeasuredImage = Pick<LoadedImage, 'size' | 'crc32'> & { readonly sections: readonly Section[] };
 
 /**
  * Measures the image of an enclave from its files again. They must still be what was loaded, as far as sizes and the

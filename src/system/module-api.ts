@@ -17,6 +17,7 @@ export interface ModuleApi {
     nitro(): Promise<typeof import('../hw/nitro/api.js')>;
     i386(): Promise<typeof import('../hw/i386/api.js')>;
     virtio(): Promise<typeof import('../hw/virtio/api.js')>;
+    attestation(): Promise<typeof import('../hw/nitro/attestation-api.js')>;
   };
   /** Defines the types of a room once, whoever asks first. */
   types(room: TypeRoom): Promise<void>;

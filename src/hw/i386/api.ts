@@ -6,6 +6,7 @@ import { defineChips } from './chip-devices.js';
 
 export { GuestMemory } from '../../system/guest-memory.js';
 export { openIrqLines } from '../intc/irq-lines.js';
+export { HEARTBEAT_BYTE } from '../nitro/heartbeat-protocol.js';
 export { RtcDevice } from '../rtc/mc146818/device.js';
 export { BoardHost } from './board-host.js';
 export { addLocalApic } from './chip-devices.js';

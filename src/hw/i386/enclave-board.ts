@@ -1,6 +1,8 @@
 import { Chardev } from '../../chardev/chardev.js';
 import type { Bus } from '../../qdev/bus.js';
+import type { Device } from '../../qdev/device.js';
 import { createDevice, plugBuiltin } from '../../qdev/device-add.js';
+import type { BellRope } from '../../system/doorbell.js';
 import { QemuError } from '../../system/errors.js';
 import type { System } from '../../system/system.js';
 import { GedDevice } from '../acpi/ged-device.js';
@@ -8,8 +10,8 @@ import { I8042Device } from '../input/i8042/device.js';
 import { IsaSerial } from '../isa/serial.js';
 import { RtcDevice } from '../rtc/mc146818/device.js';
 import { VirtioNsm, VirtioVsock } from '../virtio/devices.js';
-import { VirtioMmioTransport } from '../virtio/mmio-device.js';
-import { chooseBackend } from '../virtio/vsock/choose-backend.js';
+import type { VirtioMmioTransport } from '../virtio/mmio-device.js';
+import { vsockBackendPlan } from '../virtio/vsock/options.js';
 import type { BoardPart } from './board-host.js';
 import type { EnclaveMachine } from './enclave-options.js';
 import { VIRTIO_TRANSPORTS, virtioSlot } from './memory-layout.js';
@@ -31,6 +33,8 @@ export interface EnclaveBoard {
   powerDown(): void;
   /** All that vCPUs touch synchronously but the transports; serial ports that -device added too. */
   parts(): BoardPart[];
+  /** The transports. @param rope of the thread that serves their devices; a new one for each vCPU thread */
+  transportParts(rope: () => BellRope): BoardPart[];
 }
 
 /**
@@ -44,7 +48,7 @@ export async function addEnclaveBoard(
   requests: GuestRequests,
 ): Promise<EnclaveBoard> {
   const { mainSystemBus } = system;
-  const backend = chooseBackend((name) => machine.text(name));
+  const backend = vsockBackendPlan(machine.vsockProperties);
   const chardev = vsockChardev(system, machine.text('vsock'));
   const bridge = await plugBuiltin(system, 'isabus-bridge', mainSystemBus);
   const [isa] = bridge.childBuses;
@@ -83,11 +87,17 @@ export async function addEnclaveBoard(
     powerDown: () => {
       if (ged instanceof GedDevice) ged.powerDown();
     },
-    parts: () => [...isa.devices(), ...(ged === undefined ? [] : [ged])].filter(isOnBoard).map(({ part }) => part),
+    transportParts: (rope) =>
+      transports.map(({ slot, registers, device }) => ({
+        space: 'mmio',
+        device: { model: 'virtio-mmio', base: slot.base, registers: registers.buffer },
+        ...(device === undefined ? {} : { rope }),
+      })),
+    parts: () => [...isa.devices(), ...(ged === undefined ? [] : [ged])].filter(isOnBoard).map((device) => device.part),
   };
 }
 
-function isOnBoard(device: object): device is { readonly part: BoardPart } {
+function isOnBoard(device: Device): device is Device & { readonly part: BoardPart } {
   return [IsaSerial, RtcDevice, I8042Device, GedDevice].some((type) => device instanceof type);
 }
 

@@ -4,6 +4,7 @@ import { QemuError } from '../../system/errors.js';
 import { int64 } from '../../system/json.js';
 import { Machine } from '../../system/machine.js';
 import { isGuestCid } from '../virtio/vsock/device.js';
+import type { VsockProperties } from '../virtio/vsock/options.js';
 
 /** Text properties and what they mean. */
 const texts = {
@@ -13,11 +14,22 @@ const texts = {
   vsock: 'Id of a chardev that leads to a vhost-user-vsock back end; without it vsock ends in this process',
   'vsock-uds': "Vsock by unix sockets: PATH with 'CONNECT PORT' to the guest, PATH_PORT from it",
   'vsock-forward-cid': 'Vsock by AF_VSOCK: the CID that connections of the guest go to, 1 for this host',
-  'vsock-forward-listen': 'Vsock by AF_VSOCK: ports PORT[+PORT...] of this host that lead to the same ports of the guest',
+  'vsock-forward-listen':
+    'Vsock by AF_VSOCK: ports PORT[+PORT...] of this host that lead to the same ports of the guest',
   'vsock-tcp-listen': 'Vsock by TCP: HOST:PORT-GUESTPORT[+...] where this host listens for the guest',
   'vsock-tcp-connect': 'Vsock by TCP: GUESTPORT-HOST:PORT[+...] where connections of the guest go',
+  attestation:
+    'Who signs attestation documents: id of a nitro-attestation-ca, or `unsigned`; without it a root for this run',
 } as const;
 type TextOption = keyof typeof texts;
+
+const vsockNames = [
+  'vsock-uds',
+  'vsock-forward-cid',
+  'vsock-forward-listen',
+  'vsock-tcp-listen',
+  'vsock-tcp-connect',
+] as const satisfies readonly (keyof VsockProperties)[];
 
 /** Switches, their defaults and what they mean. */
 const switches = {
@@ -73,6 +85,18 @@ export abstract class EnclaveMachine extends Machine {
 
   mode(name: Mode): OnOffAuto {
     return this.#modes.get(name) ?? 'auto';
+  }
+
+  /** What says where vsock ends, if it is in this process. @throws QemuError when it is also said to be in another */
+  get vsockProperties(): VsockProperties {
+    const given = vsockNames.map((name) => [name, this.text(name)] as const);
+    const [other] = given.find(([, value]) => value !== '') ?? [];
+    if (this.text('vsock') !== '' && other !== undefined) {
+      throw new QemuError(`'vsock' and '${other}' cannot be used together`, {
+        hint: 'A machine has one vsock backend; that of vsock= is another process.',
+      });
+    }
+    return Object.fromEntries(given) as unknown as VsockProperties;
   }
 
   /** @throws QemuError for what this machine cannot have, or be without */

@@ -1,5 +1,6 @@
 import type { Chardev } from '../../chardev/chardev.js';
 import { chardevProperty } from '../../chardev/property.js';
+import { takeUnixSocket } from '../../chardev/take-socket.js';
 import { refuseAfterRealize } from '../../qdev/device.js';
 import type { QomObject } from '../../qom/object.js';
 import { linkProperty, qdevProp } from '../../qom/property.js';
@@ -20,7 +21,7 @@ export class VirtioNsm extends VirtioDevice {
   readonly virtioName = 'virtio-nsm';
   moduleId = 'i-234-enc5678';
   /** Everything but the module's id. */
-  mind: Omit<NsmMindPlan, 'moduleId'> = { strict: false, pcrs: new Map(), locked: 0, attester: { kind: 'none' } };
+  mind: Omit<NsmMindPlan, 'moduleId'> = { strict: false, pcrs: new Map(), locked: 0, attester: { mode: 'unsigned' } };
 
   protected override get model() {
     return nsmLayout(false);
@@ -86,14 +87,8 @@ export class VhostUserVsockDevice extends VirtioDevice {
   }
 
   override kind(): DeviceKind {
-    const { chardev } = this;
-    const socket = chardev?.takeConnection();
-    if (chardev === undefined || socket === undefined) {
-      throw new QemuError(`chardev '${chardev?.label ?? ''}' is no connected unix socket`, {
-        hint: 'start the vhost-user back end first, then use -chardev socket,id=ID,path=PATH',
-      });
-    }
-    return { kind: 'vhost-user-vsock', socket };
+    if (this.chardev === undefined) throw new Error('the device has no chardev');
+    return { kind: 'vhost-user-vsock', socket: takeUnixSocket(this.chardev) };
   }
 }
 
