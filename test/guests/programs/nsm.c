@@ -11,21 +11,21 @@ static struct virtio device;
 static struct virtqueue queue;
 static uint8_t *request, *response;
 
-/* The driver's way: the response buffer first, then the request (drivers/misc/nsm.c). */
+/* The driver's way: two chains, the request and room for the response (drivers/misc/nsm.c). */
 static void ask(uint32_t count)
 {
 	uint32_t length = 0, answer = 0;
 
-	queue.descriptors[0].address = (uint64_t)response;
-	queue.descriptors[0].length = RESPONSE;
-	queue.descriptors[0].flags = DESCRIPTOR_WRITE;
-	queue.descriptors[1].address = (uint64_t)request;
-	queue.descriptors[1].length = count;
-	queue.descriptors[1].flags = 0;
+	queue.descriptors[0].address = (uint64_t)request;
+	queue.descriptors[0].length = count;
+	queue.descriptors[0].flags = 0;
+	queue.descriptors[1].address = (uint64_t)response;
+	queue.descriptors[1].length = RESPONSE;
+	queue.descriptors[1].flags = DESCRIPTOR_WRITE;
 	virtio_offer(&device, &queue, 0);
 	virtio_offer(&device, &queue, 1);
 	for (int i = 0; i < 2; i++)
-		if (virtio_wait(&device, &queue, &length) == 0)
+		if (virtio_wait(&device, &queue, &length) == 1)
 			answer = length;
 	print_bytes(response, answer);
 	print("\n");

@@ -77,7 +77,7 @@ static void heartbeat(void)
 	}
 }
 
-/* @returns 1 when a connection has ended */
+/* @returns 1 when a connection to the echo port has ended */
 static int serve(const struct header *packet, const uint8_t *data)
 {
 	switch (packet->operation) {
@@ -94,9 +94,9 @@ static int serve(const struct header *packet, const uint8_t *data)
 		return 0;
 	case SHUTDOWN:
 		send(packet, RST, 0, 0, 0);
-		return 1;
+		return packet->to_port == ECHO_PORT;
 	case RST:
-		return 1;
+		return packet->to_port == ECHO_PORT;
 	default:
 		return 0;
 	}
