@@ -1,4 +1,5 @@
 import type { FaultBoard } from '../attestation/faults.js';
+import type { DebugTarget } from '../gdbstub/target.js';
 import type { Bus } from '../qdev/bus.js';
 import { QomObject } from '../qom/object.js';
 import { type MaybePromise, prop } from '../qom/property.js';
@@ -178,6 +179,11 @@ export abstract class Machine extends QomObject {
 
   /** The enclave this machine launches, once its image is loaded. */
   get enclave(): EnclaveView | undefined {
+    return undefined;
+  }
+
+  /** What a debugger works on; undefined where the CPUs are not ours. */
+  get debugTarget(): DebugTarget | undefined {
     return undefined;
   }
 
