@@ -298,7 +298,7 @@ export class GdbStub {
 
   async #step(address: string): Promise<string> {
     if (!(await this.#jump(this.#stepCpu, address))) return INVALID;
-    await this.#target.step(this.#stepCpu);
+    this.#hit = await this.#target.step(this.#stepCpu);
     this.#cpu = this.#stepCpu;
     await this.#host.pause('debug');
     return this.#stopReply();

@@ -32,8 +32,12 @@ export interface DebugTarget {
   writeMemory(cpu: number, address: bigint, bytes: Uint8Array): Promise<boolean>;
   /** Replaces all. */
   setBreakpoints(breakpoints: readonly Breakpoint[]): Promise<void>;
-  /** One instruction of one vCPU, or the entry into a handler; the others stand still, breakpoints have no effect. */
-  step(cpu: number): Promise<void>;
+  /**
+   * One instruction of one vCPU, or the entry into a handler; the others stand still, breakpoints have no effect.
+   *
+   * @returns the watchpoint that was touched
+   */
+  step(cpu: number): Promise<BreakpointHit | undefined>;
   /** Names who is told; one listener at a time. */
   onBreakpoint(listener: (hit: BreakpointHit) => void): void;
 }

@@ -60,13 +60,14 @@ export class ToyMachine implements DebugTarget, GdbHost {
     return Promise.resolve();
   }
 
-  step(cpu: number): Promise<void> {
+  step(cpu: number): Promise<BreakpointHit | undefined> {
     const registers = this.cpu(cpu);
     const sum = ((registers.get('rax') ?? 0n) + 1n) & 0xffff_ffff_ffff_ffffn;
     registers.set('rax', sum);
     registers.set('rip', (registers.get('rip') ?? 0n) + 1n);
     this.memory[0] = Number(sum & 0xffn);
-    return Promise.resolve();
+    const watch = this.breakpoints.find(({ kind, address }) => kind !== 'execute' && address === TOY_BASE);
+    return Promise.resolve(watch && { cpu, kind: watch.kind, address: watch.address });
   }
 
   onBreakpoint(listener: (hit: BreakpointHit) => void): void {
@@ -79,9 +80,8 @@ export class ToyMachine implements DebugTarget, GdbHost {
       const rip = this.cpu(0).get('rip') ?? 0n;
       const here = this.breakpoints.find(({ kind, address }) => kind === 'execute' && address === rip);
       if (here !== undefined) return this.#listener({ cpu: 0, kind: 'execute', address: rip });
-      await this.step(0);
-      const watch = this.breakpoints.find(({ kind, address }) => kind !== 'execute' && address === TOY_BASE);
-      if (watch !== undefined) return this.#listener({ cpu: 0, kind: watch.kind, address: watch.address });
+      const touched = await this.step(0);
+      if (touched !== undefined) return this.#listener(touched);
     }
   }
 
