@@ -78,11 +78,10 @@ async function readBody(request: IncomingMessage): Promise<Buffer> {
   let size = 0;
   for await (const part of request) {
     size += part.length;
-    if (size > BODY_LIMIT) {
-      throw new KmsError('ValidationException', `the request is longer than ${BODY_LIMIT} bytes`);
-    }
-    parts.push(part);
+    // Read to its end all the same: a client that is still writing does not see the answer.
+    if (size <= BODY_LIMIT) parts.push(part);
   }
+  if (size > BODY_LIMIT) throw new KmsError('ValidationException', `the request is longer than ${BODY_LIMIT} bytes`);
   return Buffer.concat(parts);
 }
 
