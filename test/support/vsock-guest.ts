@@ -23,7 +23,7 @@ export function vsockMachine(backend: Pick<VsockBackend, 'connect'>, limits: Par
   const irq = new CountingIrq();
   const faults: string[] = [];
   const traced: string[] = [];
-  const loop = new VirtioDeviceLoop(registers, guest.memory, irq, { fault: (_, message) => faults.push(message) });
+  const loop = new VirtioDeviceLoop(registers, guest.memory, irq, { fault: (message) => faults.push(message) });
   const trace = (what: string) => traced.push(what);
   const muxer: Muxer = new Muxer({ guestCid: GUEST_CID, backend, limits, after, output: () => device.output(), trace });
   const device = new VsockDevice({ queues: loop, muxer, later: setImmediate, trace });

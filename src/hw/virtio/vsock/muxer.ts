@@ -218,6 +218,12 @@ export class Muxer implements GuestDialer, Linger {
     else this.#lingering.delete(stream);
   }
 
+  /** Ends all connections at once, with what waits to be delivered. */
+  close(): void {
+    this.reset();
+    for (const stream of [...this.#lingering]) stream.destroy();
+  }
+
   /** Drops every connection without a word to the guest, which was reset or gets a new CID. */
   reset(guestCid = this.#guestCid): void {
     for (const { connection } of [...this.#table.values()]) connection.abort();
