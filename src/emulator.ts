@@ -226,6 +226,7 @@ export class Emulator {
         await addDevice(system, options, mode);
       });
     }
+    await this.#at(undefined, () => machine.complete());
     for (const id of this.#config.netdevs) system.report.warn(`netdev ${id} has no peer`);
     if (system.globals.hasUnused) {
       await system.needTypes();

@@ -104,6 +104,14 @@ export abstract class Chardev extends QomObject implements CharPort {
     return undefined;
   }
 
+  /**
+   * The peer's unix socket, for a user that speaks with the peer by itself: a duplicate, the caller's. This chardev then
+   * carries nothing any more; disconnect() it when the peer is gone. Undefined where there is no such socket.
+   */
+  takeSocket(): number | undefined {
+    return undefined;
+  }
+
   get queued(): number {
     return 0;
   }

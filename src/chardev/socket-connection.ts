@@ -75,6 +75,10 @@ export class SocketConnection implements CharPort {
     return this.peer.takeDescriptor?.();
   }
 
+  takeSocket(): number | undefined {
+    return this.peer.takeSocket?.();
+  }
+
   /** Sends what is queued within a limit of time and ends the connection. A second call does nothing. */
   async close(): Promise<void> {
     if (this.#over) return;

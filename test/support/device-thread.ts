@@ -17,6 +17,8 @@ function layoutOf(device: DeviceKind) {
   switch (device.kind) {
     case 'vsock':
       return vsockLayout(device.guestCid, false);
+    case 'vhost-user-vsock':
+      return vsockLayout(0, false);
     case 'nsm':
       return nsmLayout(false);
     case 'rng':
@@ -49,7 +51,7 @@ export async function threadMachine(
       new MmioDriver(guest, new VirtioMmio(registers, { doorbell: () => bell.ring(), guestError() {} })),
   );
   await thread.start({
-    ram: [{ base: 0, size: RAM, address: mapping.address }],
+    ram: [{ base: 0, size: RAM, address: mapping.address, file: { fd, offset: 0 } }],
     irqs: { kind: 'shared', words: irqs.buffer },
     devices: plans.map((plan) => ({ ...plan, registers: plan.registers.buffer })),
   });

@@ -1,10 +1,10 @@
 import type { GuestMemory } from '../../system/guest-memory.js';
 import type { IrqLine } from '../../system/irq.js';
-import { QueueFault, type QueueIndices, Virtqueue } from './queue.js';
+import { QueueFault, type QueueFeatures, type QueueIndices, Virtqueue } from './queue.js';
 import { Interrupt, VIRTIO_RING_F_EVENT_IDX, VIRTIO_RING_F_INDIRECT_DESC, type VirtioRegisters } from './registers.js';
 
 /** The thread that keeps a lock this long is dead; the work is then left undone. */
-const LOCK_LIMIT_MS = 1_000;
+export const LOCK_LIMIT_MS = 1_000;
 
 /** A device model as the loop drives it. It reaches its queues through VirtioQueues. */
 export interface VirtioDevice {
@@ -28,6 +28,16 @@ export interface VirtioQueues {
   changeConfig(bytes: Uint8Array): void;
 }
 
+/** The device's end of a transport as the thread drives it. */
+export interface TransportEnd {
+  /** Does what the guest asked for since the last call. Cheap when that is nothing. */
+  poll(): void;
+  /** After it no guest memory is touched; what the guest asks for waits for resume(). */
+  pause(): void | Promise<void>;
+  resume(): void;
+  readonly state: LoopState;
+}
+
 /** Where a loop reports to. */
 export interface LoopEvents {
   /** A device has stopped because of what the guest did. */
@@ -47,7 +57,7 @@ interface LiveQueue {
 }
 
 /** The device's end of one transport, in the thread that serves its queues. The thread calls poll() at every doorbell. */
-export class VirtioDeviceLoop implements VirtioQueues {
+export class VirtioDeviceLoop implements TransportEnd, VirtioQueues {
   readonly #registers: VirtioRegisters;
   readonly #memory: GuestMemory;
   readonly #irq: IrqLine;
@@ -71,7 +81,6 @@ export class VirtioDeviceLoop implements VirtioQueues {
     this.#device = device;
   }
 
-  /** Does what the guest asked for since the last call. Cheap when that is nothing. */
   poll(): void {
     this.#checkReset();
     if (this.#paused || !this.#registers.live) return;
@@ -81,7 +90,6 @@ export class VirtioDeviceLoop implements VirtioQueues {
     }
   }
 
-  /** From now on no guest memory is touched; what the guest asks for waits for resume(). */
   pause(): void {
     this.#paused = true;
   }
@@ -135,19 +143,14 @@ export class VirtioDeviceLoop implements VirtioQueues {
     const generation = registers.queueGeneration(index);
     const known = this.#queues[index];
     if (known?.generation === generation) return known.queue;
-    const features = registers.negotiated;
-    const queue = new Virtqueue(this.#memory, registers.queueAddresses(index), {
-      indirect: (features & VIRTIO_RING_F_INDIRECT_DESC) !== 0n,
-      eventIndex: (features & VIRTIO_RING_F_EVENT_IDX) !== 0n,
-    });
+    const queue = new Virtqueue(this.#memory, registers.queueAddresses(index), queueFeatures(registers));
     this.#queues[index] = { generation, queue };
     return queue;
   }
 
-  /** virtio 1.2, 2.1.2: the driver hears of NEEDS_RESET by a configuration change. @returns whether to interrupt */
+  /** @returns whether to interrupt */
   #stop(fault: QueueFault): boolean {
     if (!this.#registers.setNeedsReset()) return false;
-    this.#registers.setInterrupt(Interrupt.configChange);
     this.#faults += 1;
     this.#events.fault(fault.message);
     return true;
@@ -159,4 +162,11 @@ export class VirtioDeviceLoop implements VirtioQueues {
     this.#registers.setInterrupt(Interrupt.configChange);
     this.#irq.pulse();
   }
+}
+
+export function queueFeatures({ negotiated }: VirtioRegisters): QueueFeatures {
+  return {
+    indirect: (negotiated & VIRTIO_RING_F_INDIRECT_DESC) !== 0n,
+    eventIndex: (negotiated & VIRTIO_RING_F_EVENT_IDX) !== 0n,
+  };
 }

@@ -16,6 +16,8 @@ export interface DeviceRam {
   readonly size: number;
   /** Host virtual address of the first byte. */
   readonly address: bigint;
+  /** The file behind it, which a vhost-user back end maps too. */
+  readonly file?: { readonly fd: number; readonly offset: number } | undefined;
 }
 
 /** What kind of device lies behind a transport, and all that it needs. */
@@ -28,6 +30,12 @@ export type DeviceKind =
       /** Answer the enclave's heartbeat where the backend does not. */
       readonly heartbeat: boolean;
       readonly limits?: Partial<MuxerLimits> | undefined;
+    }
+  | {
+      /** Vsock of another process (QEMU's vhost-user-vsock); its registers are made for CID 0. */
+      readonly kind: 'vhost-user-vsock';
+      /** A connected unix socket, from start() on the thread's. */
+      readonly socket: number;
     }
   | { readonly kind: 'nsm'; readonly mind: NsmMindPlan }
   | { readonly kind: 'rng' };
@@ -85,6 +93,8 @@ export interface DeviceCommands {
   resume(): void;
   /** The machine was reset: every device is as after power-on. */
   reset(): void;
+  /** Gives a vsock device another CID; its connections are dropped, and the driver is told. */
+  setGuestCid(device: number, cid: number): void;
   state(): readonly DeviceState[];
   /** Ends the thread; there is no answer. */
   close(): void;

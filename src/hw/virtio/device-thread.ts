@@ -88,6 +88,16 @@ export class DeviceThread {
     await this.#command('reset', []);
   }
 
+  /**
+   * Gives a guest another CID while it runs: all its connections are dropped, and its driver is told (transport reset).
+   *
+   * @param device a vsock device, in the order of the plan
+   * @param cid as isGuestCid() allows
+   */
+  async setGuestCid(device: number, cid: number): Promise<void> {
+    await this.#command('setGuestCid', [device, cid]);
+  }
+
   /** Of each device, in the order of the plan. */
   async state(): Promise<readonly DeviceState[]> {
     return await this.#command('state', []);

@@ -24,6 +24,7 @@ const handlers: Handlers = {
   pause: () => host.pause(),
   resume: () => host.resume(),
   reset: () => host.reset(),
+  setGuestCid: (device, cid) => host.setGuestCid(device, cid),
   state: () => host.state,
   close() {
     host.close();

@@ -7,7 +7,7 @@ import { CONNECT_LIMIT_MS } from './listen.js';
 
 export interface VsockForwarding {
   /** Where connections of the guest go, whatever CID it named; refused if absent. 1 is this host. */
-  readonly forwardCid?: number;
+  readonly forwardCid?: number | undefined;
   /** Ports of this host whose connections go to the same ports of the guest. */
   readonly forwardListen: readonly number[];
 }

@@ -1,9 +1,12 @@
 import { QemuError } from '../../../system/errors.js';
 import { parseUint64 } from '../../../system/numbers.js';
+import type { VsockBackendPlan } from './backends.js';
 
 /** VMADDR_PORT_ANY, 2^32 - 1, is no port. */
 const VSOCK_PORT_MAX = 2 ** 32 - 2;
 const TCP_PORT_MAX = 65535;
+/** sizeof(sockaddr_un.sun_path), less the longest `_PORT` and a NUL. */
+const PATH_MAX = 108 - '_4294967294'.length - 1;
 
 export interface TcpAddress {
   /** Name or address, without the brackets of IPv6. */
@@ -101,4 +104,63 @@ export function parseTcpConnect(name: string, text: string): Map<number, TcpAddr
     return [reader.guestPort(part.slice(0, dash)), reader.address(part.slice(dash + 1))];
   };
   return new Map(reader.list(text, read, ([port]) => port));
+}
+
+/** Machine properties that choose what lies behind the vsock device, as they were written; '' is not set. */
+export interface VsockProperties {
+  readonly 'vsock-uds': string;
+  readonly 'vsock-forward-cid': string;
+  readonly 'vsock-forward-listen': string;
+  readonly 'vsock-tcp-listen': string;
+  readonly 'vsock-tcp-connect': string;
+}
+
+/** Each backend with its properties. */
+const groups: readonly (readonly (keyof VsockProperties)[])[] = [
+  ['vsock-uds'],
+  ['vsock-forward-cid', 'vsock-forward-listen'],
+  ['vsock-tcp-listen', 'vsock-tcp-connect'],
+];
+
+/**
+ * The backend that the properties ask for, undefined for none.
+ *
+ * @throws QemuError when a value is wrong, or properties belong to different backends
+ */
+export function vsockBackendPlan(properties: VsockProperties): VsockBackendPlan | undefined {
+  const used = groups
+    .map((group) => group.filter((name) => properties[name] !== ''))
+    .filter(({ length }) => length > 0);
+  const [first, second] = used.map(([name]) => name);
+  if (first === undefined) return undefined;
+  if (second !== undefined) {
+    throw new QemuError(`'${first}' and '${second}' cannot be used together`, {
+      hint: 'A machine has one vsock backend: unix sockets, AF_VSOCK forwarding or TCP forwarding.',
+    });
+  }
+  const read = <T>(name: keyof VsockProperties, parse: (name: string, text: string) => T, absent: T): T =>
+    properties[name] === '' ? absent : parse(name, properties[name]);
+  switch (first) {
+    case 'vsock-uds':
+      return { kind: 'unix', path: unixPath(properties[first]) };
+    case 'vsock-forward-cid':
+    case 'vsock-forward-listen': {
+      const forwardListen = read('vsock-forward-listen', parseForwardListen, []);
+      const forwardCid = read<number | undefined>('vsock-forward-cid', parseForwardCid, undefined);
+      return { kind: 'vsock', forwarding: { forwardCid, forwardListen } };
+    }
+    default: {
+      const listens = read('vsock-tcp-listen', parseTcpListen, []);
+      const connects = read('vsock-tcp-connect', parseTcpConnect, new Map<number, TcpAddress>());
+      return { kind: 'tcp', listens, connects };
+    }
+  }
+}
+
+/** Too long a path would be cut by the system, not refused. */
+function unixPath(path: string): string {
+  if (Buffer.byteLength(path) <= PATH_MAX) return path;
+  throw new QemuError(`UNIX socket path '${path}' is too long`, {
+    hint: `Path must be less than ${PATH_MAX + 1} bytes, to leave room for _PORT`,
+  });
 }

@@ -6,6 +6,8 @@ import {
   parseForwardListen,
   parseTcpConnect,
   parseTcpListen,
+  type VsockProperties,
+  vsockBackendPlan,
 } from '../../../../src/hw/virtio/vsock/options.js';
 import { QemuError } from '../../../../src/system/errors.js';
 
@@ -80,6 +82,49 @@ test('each mistake is named with its part', () => {
   const connect = (text: string) => refusal(() => parseTcpConnect('vsock-tcp-connect', text))?.[1];
   assert.is(connect('5'), "'5' names no address.");
   assert.is(connect('5-h:1+5-h:2'), "'5-h:2' repeats 5.");
+});
+
+const none: VsockProperties = {
+  'vsock-uds': '',
+  'vsock-forward-cid': '',
+  'vsock-forward-listen': '',
+  'vsock-tcp-listen': '',
+  'vsock-tcp-connect': '',
+};
+const plan = (properties: Partial<VsockProperties>) => vsockBackendPlan({ ...none, ...properties });
+
+test('the properties choose one backend', () => {
+  assert.is(plan({}), undefined);
+  assert.equal(plan({ 'vsock-uds': '/tmp/v' }), { kind: 'unix', path: '/tmp/v' });
+  assert.equal(plan({ 'vsock-forward-cid': '1', 'vsock-forward-listen': '9001+9002' }), {
+    kind: 'vsock',
+    forwarding: { forwardCid: 1, forwardListen: [9001, 9002] },
+  });
+  assert.equal(plan({ 'vsock-forward-listen': '9001' }), {
+    kind: 'vsock',
+    forwarding: { forwardCid: undefined, forwardListen: [9001] },
+  });
+  assert.equal(plan({ 'vsock-tcp-listen': '127.0.0.1:8080-5005', 'vsock-tcp-connect': '5-[::1]:1' }), {
+    kind: 'tcp',
+    listens: [{ host: '127.0.0.1', port: 8080, guestPort: 5005 }],
+    connects: new Map([[5, { host: '::1', port: 1 }]]),
+  });
+  assert.equal(
+    refusal(() => plan({ 'vsock-uds': '/tmp/v', 'vsock-tcp-connect': '5-h:1' })),
+    [
+      "'vsock-uds' and 'vsock-tcp-connect' cannot be used together",
+      'A machine has one vsock backend: unix sockets, AF_VSOCK forwarding or TCP forwarding.',
+    ],
+  );
+});
+
+test('a socket path leaves room for a port', () => {
+  const path = `/tmp/${'x'.repeat(91)}`;
+  assert.equal(plan({ 'vsock-uds': path }), { kind: 'unix', path });
+  assert.equal(
+    refusal(() => plan({ 'vsock-uds': `${path}x` })),
+    [`UNIX socket path '${path}x' is too long`, 'Path must be less than 97 bytes, to leave room for _PORT'],
+  );
 });
 
 test('any text is read or refused', () => {
