@@ -131,8 +131,11 @@ export class KvmVm implements Vm {
   }
 
   async pause(): Promise<void> {
-    await this.#each((vcpu) => vcpu.call('pause'));
-    if (this.#closed === undefined) this.#standStill();
+    try {
+      await this.#each((vcpu) => vcpu.call('pause'));
+    } finally {
+      if (this.#closed === undefined) this.#standStill();
+    }
   }
 
   #standStill(): void {
@@ -161,8 +164,10 @@ export class KvmVm implements Vm {
     return vcpu;
   }
 
+  /** Waits for all, also when one fails. */
   async #each(work: (vcpu: VcpuHandle, index: number) => Promise<void>): Promise<void> {
-    await Promise.all(this.#vcpus.map(work));
+    const results = await Promise.allSettled(this.#vcpus.map(work));
+    for (const result of results) if (result.status === 'rejected') throw result.reason;
   }
 
   close(): Promise<void> {
