@@ -1,3 +1,5 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { suite } from 'uvu';
@@ -467,6 +469,32 @@ guestTest('a running guest is closed, twice', spin, async (guest) => {
   await counting(guest);
   await deadline('the closes', Promise.all([guest.vm.close(), guest.vm.close()]));
 });
+
+/** Ends of a process that has two vCPUs running. */
+const ends = {
+  'process.exit()': 'process.exit(7)',
+  'an error that nobody catches': "process.on('uncaughtException', () => process.exit(7)); throw new Error('bug')",
+};
+for (const [name, end] of Object.entries(ends)) {
+  test(`${name} ends a process whose guest spins`, async () => {
+    if (missing !== undefined) {
+      console.log(`SKIP ${missing}`);
+      return;
+    }
+    const support = new URL('../support/kvm-guest.js', import.meta.url).href;
+    const program = `import(${JSON.stringify(support)}).then(async ({ KvmGuest }) => {
+      const guest = await new KvmGuest('1: jmp 1b', { cpus: 2 }).open();
+      await guest.vm.resume();
+      setTimeout(() => { ${end} }, 100);
+    })`;
+    const child = spawn(process.execPath, ['-e', program], { stdio: ['ignore', 'ignore', 'inherit'] });
+    try {
+      assert.equal(await deadline('the end', once(child, 'exit'), 20_000), [7, null]);
+    } finally {
+      child.kill('SIGKILL');
+    }
+  });
+}
 
 guestTest('a kick takes a spinning guest out within a fraction of a second', spin, async (guest) => {
   await guest.vm.resume();
