@@ -152,18 +152,19 @@ export default async function nitroEnclave(api: ModuleApi): Promise<void> {
     async #openEnclave({ nsm, vsock }: EnclaveBoard, { eif }: LoadedGuest): Promise<void> {
       const [{ FaultBoard, openAttestation, addNsmProperties }, { measureFiles, sectionName }, { nsmBoot }] =
         await Promise.all([api.lazy.attestation(), api.lazy.eif(), api.lazy.virtio()]);
-      const measure = async () =>
-        eif === undefined ? undefined : await measureFiles({ kernel: this.kernel, arch: 'x86_64' }, eif);
+      const measure = async (more?: string) =>
+        eif === undefined ? undefined : await measureFiles({ kernel: this.kernel, arch: 'x86_64' }, eif, more);
       const { config, root, strict } = openAttestation(system, this.text('attestation'));
       const faults = new FaultBoard();
       const debugMode = this.isOn('debug-mode');
       const registers = nsmBoot({
-        measurements: await measure(),
+        measurements: await measure(this.initrd === '' ? undefined : this.initrd),
         parentRole: this.text('parent-role'),
         parentId: this.text('parent-id'),
         debugMode,
       });
       nsm.mind = { ...registers, strict, attester: config, faults: faults.buffer };
+      if (vsock !== undefined) vsock.faults = faults.buffer;
       const machine = this;
       const view = {
         root,
