@@ -1,3 +1,4 @@
+import type { DebugTarget } from '../src/gdbstub/target.js';
 import type { BoardPlan } from '../src/hw/i386/board.js';
 import type { CpuRegisters } from '../src/hw/i386/cpu-registers.js';
 import type { CpuState } from '../src/hw/i386/cpu-state.js';
@@ -102,6 +103,8 @@ export interface Vm {
   /** Host thread id of a vCPU (query-cpus-fast). */
   threadId(cpu: number): number;
   onEvent(callback: (event: VmEvent) => void): void;
+  /** What a debugger works on, where the accelerator can be stopped at any instruction. */
+  readonly debug?: DebugTarget;
   /** Ends all threads and frees all; safe to call twice and while running. */
   close(): Promise<void>;
 }
