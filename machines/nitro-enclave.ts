@@ -33,8 +33,8 @@ export default async function nitroEnclave(api: ModuleApi): Promise<void> {
   if (system.settings.arch !== 'x86_64') return;
   const { QemuError } = api.sys;
   const i386 = await api.lazy.i386();
-  const traceFault = system.trace.define('nitro_enclave_device_fault', '%s: %s');
-  const traceDevice = system.trace.define('nitro_enclave_device', '%s: %s %s');
+  const traceFault = system.trace.define('virtio_device_fault', '%s: %s');
+  const traceDevice = system.trace.define('virtio_device_odd', '%s: %s %s');
 
   class NitroEnclaveMachine extends i386.EnclaveMachine {
     #memory: GuestMemory | undefined;

@@ -1,4 +1,5 @@
 import type { FaultBoard } from '../attestation/faults.js';
+import type { DebugTarget } from '../gdbstub/target.js';
 import type { CpuRegisters } from '../hw/i386/cpu-registers.js';
 import type { Bus } from '../qdev/bus.js';
 import { QomObject } from '../qom/object.js';
@@ -191,6 +192,11 @@ export abstract class Machine extends QomObject {
 
   /** The enclave this machine launches, once its image is loaded. */
   get enclave(): EnclaveView | undefined {
+    return undefined;
+  }
+
+  /** What a debugger works on; undefined where the CPUs are not ours. */
+  get debugTarget(): DebugTarget | undefined {
     return undefined;
   }
 
