@@ -1,8 +1,9 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import type { QmpClient } from '../../qmp/client/index.js';
 import { deadline, eventually } from '../support/deadline.js';
 import { runEmulator } from '../support/emulator.js';
 import { elfImage } from '../support/i386-kernels.js';
@@ -62,53 +63,61 @@ kvmTest('a guest that faults three times is reset', async () => {
   assert.is(status, 0);
 });
 
-kvmTest('the monitor shows registers and memory of a guest that runs, and stops it', async () => {
-  const kernel = kernelOf('spin', 'mov $0x1234567812345678, %rbx\n1: jmp 1b');
-  const process = new MonitorProcess([...machine(kernel), '-accel', 'kvm', '-smp', '2']);
+/** Asks until the run state is the one awaited. */
+async function reaches(qmp: QmpClient, state: string): Promise<void> {
+  const end = Date.now() + 20_000;
+  for (let status = ''; status !== state; ) {
+    if (Date.now() > end) throw new Error(`deadline: the run state is ${status}, not ${state}`);
+    ({ status } = await deadline('query-status', qmp.execute('query-status')));
+  }
+}
+
+async function withMonitor(
+  kernel: string,
+  args: string[],
+  body: (qmp: QmpClient, child: MonitorProcess) => Promise<void>,
+) {
+  const child = new MonitorProcess([...machine(kernel), '-accel', 'kvm', ...args]);
   try {
-    const qmp = await process.ready();
-    const hmp = (line: string) => qmp.execute('human-monitor-command', { 'command-line': line });
-    const registers = async () => String(await deadline('registers', hmp('info registers')));
-    await eventually('the guest', () => true);
-    let text = '';
-    for (const end = Date.now() + 10_000; Date.now() < end && !text.includes('RBX=1234567812345678'); ) {
-      text = await registers();
-    }
-    assert.match(text, /RAX=\w{16} RBX=1234567812345678/);
-    assert.match(text, /CS =0010 0{16} ffffffff 00a09b00 DPL=0 CS64 \[-RA\]/);
-    assert.match(text, /EFER=0000000000000500/);
+    await body(await child.ready(), child);
+  } finally {
+    await child.stop();
+  }
+}
+
+kvmTest('a guest with two vCPUs that spins is stopped, continued, reset and ended', async () => {
+  await withMonitor(kernelOf('spin', '1: jmp 1b'), ['-smp', '2'], async (qmp, child) => {
+    await reaches(qmp, 'running');
     assert.equal(await qmp.execute('query-kvm'), { enabled: true, present: true });
     const cpus = await qmp.execute('query-cpus-fast');
     const threads = new Set(cpus.map((cpu) => cpu['thread-id']));
     assert.is(threads.size, 2);
-    for (const tid of threads) assert.ok(readFileSync(`/proc/${process.process.pid}/task/${tid}/comm`, 'utf8') !== '');
+    assert.not.ok(threads.has(child.process.pid ?? 0));
+    for (const tid of threads) assert.ok(existsSync(`/proc/${child.process.pid}/task/${tid}`));
     await deadline('stop', qmp.execute('stop'));
     assert.is((await qmp.execute('query-status')).status, 'paused');
     await deadline('cont', qmp.execute('cont'));
     assert.is((await qmp.execute('query-status')).status, 'running');
+    await deadline('reset', qmp.execute('system_reset'));
+    await reaches(qmp, 'running');
+    await deadline(
+      'inject-nmi',
+      qmp.execute('inject-nmi').catch(() => {}),
+    );
     await deadline('quit', qmp.execute('quit'));
-    assert.is(await deadline('the end', process.exited), 0);
-  } finally {
-    await process.stop();
-  }
+    assert.is(await deadline('the end', child.exited), 0);
+  });
 });
 
 kvmTest('a guest that KVM cannot run further leaves a machine that can be looked at', async () => {
-  const kernel = kernelOf('lost', 'mov $0xfeb10000, %eax\njmp *%rax');
-  const process = new MonitorProcess([...machine(kernel), '-accel', 'kvm']);
-  try {
-    const qmp = await process.ready();
-    for (const end = Date.now() + 10_000; ; ) {
-      const { status } = await qmp.execute('query-status');
-      if (status !== 'running' || Date.now() > end) {
-        assert.match(status, /internal-error|running/);
-        if (status === 'internal-error') break;
-      }
-      assert.ok(Date.now() < end, 'the run state');
-    }
-  } finally {
-    await process.stop();
-  }
+  await withMonitor(kernelOf('lost', 'mov $0x2000000, %eax\njmp *%rax'), [], async (qmp, child) => {
+    await reaches(qmp, 'internal-error');
+    await eventually('the report', () => child.stderr.includes('Code='));
+    assert.match(child.stderr, /^KVM internal error\. Suberror: 1\n/);
+    assert.match(child.stderr, /\nRIP=0000000002000000 /);
+    await deadline('quit', qmp.execute('quit'));
+    assert.is(await deadline('the end', child.exited), 0);
+  });
 });
 
 const refusals: [accel: string, cpu: string, text: RegExp][] = [
