@@ -1,5 +1,6 @@
 import * as fc from 'fast-check';
 import { suite } from 'uvu';
+import { hostileSession, recovers } from '../support/hostile-driver.js';
 import { hostileRing, survives } from '../support/hostile-ring.js';
 
 const test = suite('fuzz/virtio');
@@ -7,6 +8,10 @@ const numRuns = 1_000_000;
 
 test('hostile rings end in a fault or in buffers inside guest RAM', () => {
   fc.assert(fc.property(hostileRing, survives), { numRuns });
+});
+
+test('hostile drivers leave a device that serves the next one', async () => {
+  await fc.assert(fc.asyncProperty(hostileSession, recovers), { numRuns });
 });
 
 test.run();
