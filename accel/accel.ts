@@ -1,9 +1,11 @@
 import type { BoardPlan } from '../src/hw/i386/board.js';
+import type { CpuRegisters } from '../src/hw/i386/cpu-registers.js';
 import type { CpuState } from '../src/hw/i386/cpu-state.js';
 import type { IrqPlan } from '../src/hw/intc/irq-lines.js';
 import type { Accelerator } from '../src/system/accelerator.js';
 import type { CpuModel } from '../src/system/cpu.js';
 
+export type { CpuRegisters } from '../src/hw/i386/cpu-registers.js';
 export type { Accelerator, AcceleratorClassData } from '../src/system/accelerator.js';
 
 /** A block of guest RAM as an accelerator takes it. */
@@ -76,32 +78,6 @@ export interface Notifier {
   readonly value: number;
   /** An eventfd. */
   readonly eventfd: number;
-}
-
-/** Registers as `info registers` shows them. */
-export interface CpuRegisters {
-  /** RAX, RBX, RCX, RDX, RSI, RDI, RBP, RSP, R8 to R15. */
-  readonly general: readonly bigint[];
-  readonly rip: bigint;
-  readonly rflags: bigint;
-  /** ES, CS, SS, DS, FS, GS, LDT, TR. */
-  readonly segments: readonly {
-    readonly selector: number;
-    readonly base: bigint;
-    readonly limit: number;
-    /** As in the second word of a descriptor, bits 8 to 23. */
-    readonly flags: number;
-  }[];
-  readonly gdt: { readonly base: bigint; readonly limit: number };
-  readonly idt: { readonly base: bigint; readonly limit: number };
-  readonly cr0: bigint;
-  readonly cr2: bigint;
-  readonly cr3: bigint;
-  readonly cr4: bigint;
-  readonly cr8: bigint;
-  readonly efer: bigint;
-  /** The vCPU waits for an interrupt. */
-  readonly halted: boolean;
 }
 
 /** A virtual machine; made stopped, after `reset`. Methods are called from the main thread, one at a time. */

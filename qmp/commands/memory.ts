@@ -1,3 +1,4 @@
+import { closeSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { bool, enumeration, int, list, optional, size, str, struct, uint64 } from '../../src/qom/qapi.js';
 import { QemuError } from '../../src/system/errors.js';
@@ -78,14 +79,17 @@ export const commands = [
       format: optional(DumpGuestMemoryFormat),
     }),
     handler: ({ system, client }, args) => {
-      if (args.paging && args.format !== undefined && args.format !== 'elf') {
+      const part = args.paging || args.begin !== undefined || args.length !== undefined;
+      if (part && args.format !== undefined && args.format !== 'elf') {
         throw new QemuError("kdump-compressed format doesn't support paging or filter");
       }
       if (args.begin !== undefined && args.length === undefined) throw new QemuError("Parameter 'length' is missing");
       if (args.begin === undefined && args.length !== undefined) throw new QemuError("Parameter 'begin' is missing");
       const [, protocol, name = ''] = /^(fd|file):(.*)$/s.exec(args.protocol) ?? [];
       if (protocol === undefined) throw new QemuError("parameter 'protocol' must start with 'file:' or 'fd:'");
-      if (protocol === 'fd') client.closeNamedDescriptor(name);
+      const fd = protocol === 'fd' ? client.takeNamedDescriptor(name) : undefined;
+      if (fd !== undefined) closeSync(fd);
+      else if (protocol === 'fd') throw new QemuError(`File descriptor named '${name}' has not been found`);
       checkMemoryReadable(system);
       throw new QemuError('guest memory cannot be dumped by this program');
     },

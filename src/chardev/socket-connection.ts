@@ -65,7 +65,10 @@ export class SocketConnection implements CharPort {
   }
 
   disconnect(): void {
-    void this.close();
+    if (this.#over) return;
+    this.#over = true;
+    this.#link.abort();
+    this.#events.ended();
   }
 
   takeDescriptor(): number | undefined {

@@ -1,6 +1,6 @@
 import { QemuError } from '../system/errors.js';
 import { planImage } from './build.js';
-import { decodeHeader } from './codec/header.js';
+import { decodeHeader, type Section } from './codec/header.js';
 import { HEAD_SIZE, kernelPayload, recognise } from './kernel.js';
 import type { LoadedImage, LoadOptions } from './load.js';
 import { type Measurements, measureEif } from './measure.js';
@@ -9,13 +9,16 @@ import { bytesPayload, ImageFile } from './read.js';
 /** Where an image came from: guest RAM may be out of reach by the time somebody asks for its measurements. */
 export type ImageSource = Pick<LoadOptions, 'kernel' | 'initrd' | 'append' | 'arch'>;
 
+/** What must still be so. */
+type MeasuredImage = Pick<LoadedImage, 'size' | 'crc32'> & { readonly sections: readonly Section[] };
+
 /**
  * Measures the image of an enclave from its files again. They must still be what was loaded, as far as sizes and the
  * image's CRC tell.
  *
  * @throws QemuError when a file cannot be read or has changed
  */
-export async function measureFiles(source: ImageSource, loaded: LoadedImage): Promise<Measurements> {
+export async function measureFiles(source: ImageSource, loaded: MeasuredImage): Promise<Measurements> {
   const file = await ImageFile.open(source.kernel, `Failed to read '${source.kernel}' again`);
   try {
     const head = await file.bytes(0, HEAD_SIZE);
@@ -37,7 +40,7 @@ async function measureParts(
   file: ImageFile,
   head: Uint8Array,
   { initrd: path, append = '', arch }: ImageSource,
-  loaded: LoadedImage,
+  loaded: MeasuredImage,
 ): Promise<Measurements> {
   const kernel = await kernelPayload(file, head, arch);
   const initrd = path === undefined ? undefined : await ImageFile.open(path, `Failed to read '${path}' again`);

@@ -4,8 +4,9 @@ import * as assert from 'uvu/assert';
 import { addChardev } from '../../src/chardev/create.js';
 import { takeUnixSocket } from '../../src/chardev/take-socket.js';
 import { listenUnix, UnixSocket } from '../../src/host/unix.js';
-import { createChardevSystem, scratchDir } from '../support/chardevs.js';
+import { createChardevSystem } from '../support/chardevs.js';
 import { deadline, eventually } from '../support/deadline.js';
+import { scratchDir } from '../support/scratch.js';
 import { thrown } from '../support/thrown.js';
 
 const test = suite('chardev/take-socket');
