@@ -130,6 +130,15 @@ export default async function nitroEnclave(api: ModuleApi): Promise<void> {
       this.#running = { vm, host, devices };
     }
 
+    override async setGuestCid(cid: number): Promise<void> {
+      super.setGuestCid(cid);
+      const { vsock } = this.#board ?? {};
+      if (this.#running === undefined || vsock === undefined) return;
+      const virtio = this.#built(this.#board).transports.flatMap(({ device }) => device ?? []);
+      await this.#running.devices.setGuestCid(virtio.indexOf(vsock), cid);
+      vsock.guestCid = cid;
+    }
+
     #built<T>(part: T | undefined): T {
       if (part === undefined) throw new Error('the machine is not built');
       return part;
