@@ -1,5 +1,6 @@
 import { closeSync } from 'node:fs';
 import type { Notifier, Vm, VmAccelerator, VmEvent, VmRam } from '../accel/accel.js';
+import type { DebugTarget } from '../src/gdbstub/target.js';
 import type { HostMemoryBackend } from '../src/hostmem/api.js';
 import type { BoardHost, EnclaveBoard, GuestMemory, LoadedGuest } from '../src/hw/i386/api.js';
 import type { DeviceEvent, DevicePlan, DeviceThread } from '../src/hw/virtio/api.js';
@@ -34,7 +35,7 @@ export default async function nitroEnclave(api: ModuleApi): Promise<void> {
   const { QemuError } = api.sys;
   const i386 = await api.lazy.i386();
   const traceFault = system.trace.define('virtio_device_fault', '%s: %s');
-  const traceDevice = system.trace.define('virtio_device_odd', '%s: %s %s');
+  const traceDevice = system.trace.define('virtio_device_event', '%s: %s %s');
 
   class NitroEnclaveMachine extends i386.EnclaveMachine {
     #memory: GuestMemory | undefined;
@@ -45,11 +46,12 @@ export default async function nitroEnclave(api: ModuleApi): Promise<void> {
     #running: Running | undefined;
     #requested = false;
     readonly #eventfds: number[] = [];
+    #last: Promise<unknown> = Promise.resolve();
     #launched = false;
 
     override preflight(): void {
-      this.#accelerator;
       if (this.kernel === '') throw new QemuError('nitro-enclave: -kernel <eif-file> is required');
+      this.#accelerator;
     }
 
     get #accelerator(): VmAccelerator {
@@ -126,6 +128,15 @@ export default async function nitroEnclave(api: ModuleApi): Promise<void> {
       await vm.reset(guest.state);
       system.run.powerdownRequested.on(() => board.powerDown());
       this.#running = { vm, host, devices };
+    }
+
+    override async setGuestCid(cid: number): Promise<void> {
+      super.setGuestCid(cid);
+      const { vsock } = this.#board ?? {};
+      if (this.#running === undefined || vsock === undefined) return;
+      const virtio = this.#built(this.#board).transports.flatMap(({ device }) => device ?? []);
+      await this.#running.devices.setGuestCid(virtio.indexOf(vsock), cid);
+      vsock.guestCid = cid;
     }
 
     #built<T>(part: T | undefined): T {
@@ -218,33 +229,44 @@ export default async function nitroEnclave(api: ModuleApi): Promise<void> {
       return plans;
     }
 
+    /** The virtual machine takes one request at a time. */
+    #turn<T>(work: () => Promise<T>): Promise<T> {
+      const next = this.#last.then(work);
+      this.#last = next.catch(() => {});
+      return next;
+    }
+
     override runTarget(): RunTarget {
-      const { vm, host, devices } = this.#built(this.#running);
-      const start = async () => {
-        await devices.resume();
-        await vm.resume();
-      };
-      const stop = async () => {
-        await vm.pause();
-        await devices.pause();
-      };
       return {
-        start: async () => {
-          await start();
-          if (this.#launched) return;
-          this.#launched = true;
-          system.events.emit({ type: 'enclave-started', cid: this.#enclave?.cid ?? 0 });
-        },
-        stop,
-        reset: async () => {
-          const { running } = system.run;
-          if (running) await stop();
-          await devices.reset();
-          host.reset();
-          await vm.reset((await this.#load()).state);
-          if (running) await start();
-        },
+        start: () => this.#turn(() => this.#start()),
+        stop: () => this.#turn(() => this.#stop()),
+        reset: () => this.#turn(() => this.#reset()),
       };
+    }
+
+    async #start(): Promise<void> {
+      const { vm, devices } = this.#built(this.#running);
+      await devices.resume();
+      await vm.resume();
+      if (this.#launched) return;
+      this.#launched = true;
+      system.events.emit({ type: 'enclave-started', cid: this.#enclave?.cid ?? 0 });
+    }
+
+    async #stop(): Promise<void> {
+      const { vm, devices } = this.#built(this.#running);
+      await vm.pause();
+      await devices.pause();
+    }
+
+    async #reset(): Promise<void> {
+      const { vm, host, devices } = this.#built(this.#running);
+      const { running } = system.run;
+      if (running) await this.#stop();
+      await devices.reset();
+      host.reset();
+      await vm.reset((await this.#load()).state);
+      if (running) await this.#start();
     }
 
     /** One at a time: the guest may well ask again until it is stopped. */
@@ -301,7 +323,17 @@ export default async function nitroEnclave(api: ModuleApi): Promise<void> {
     }
 
     override get cpuAccess(): CpuAccess | undefined {
-      return this.#running?.vm;
+      const { vm } = this.#running ?? {};
+      if (vm === undefined) return undefined;
+      return {
+        readRegisters: (cpu) => this.#turn(() => vm.readRegisters(cpu)),
+        translate: (cpu, address) => this.#turn(() => vm.translate(cpu, address)),
+        injectNmi: () => this.#turn(() => vm.injectNmi()),
+      };
+    }
+
+    override get debugTarget(): DebugTarget | undefined {
+      return this.#running?.vm.debug;
     }
 
     override cpus(): CpuInfo[] {

@@ -468,6 +468,13 @@ guestTest('a running guest is closed, twice', spin, async (guest) => {
   await guest.vm.resume();
   await counting(guest);
   await deadline('the closes', Promise.all([guest.vm.close(), guest.vm.close()]));
+  const refused = (work: Promise<unknown>) =>
+    work.then(
+      () => 'done',
+      (error: Error) => error.message,
+    );
+  assert.is(await deadline('resume', refused(guest.vm.resume())), 'the virtual machine is closed');
+  assert.is(await deadline('registers', refused(guest.vm.readRegisters(0))), 'vCPU thread ended');
 });
 
 /** Ends of a process that has two vCPUs running. */

@@ -61,5 +61,15 @@ export async function threadMachine(
     mapping.unmap();
     closeSync(fd);
   };
-  return { guest, thread, events, failures, irqs, drivers, registers: plans.map(({ registers }) => registers), close };
+  return {
+    guest,
+    thread,
+    events,
+    failures,
+    irqs,
+    drivers,
+    mapping,
+    registers: plans.map(({ registers }) => registers),
+    close,
+  };
 }

@@ -130,6 +130,21 @@ test('a reset of the machine brings every device back to power-on', async () => 
   await machine.close();
 });
 
+test('a guest that gets another CID loses its connections and is told', async () => {
+  const machine = await threadMachine([vsock]);
+  const driver = first(machine);
+  const guest = new ModelGuest({ driver, guest: machine.guest });
+  const socket = guest.connect(9000);
+  await eventually('open', () => socket.state === 'open');
+  guest.stop();
+  await machine.thread.setGuestCid(0, 77);
+  assert.is(guest.raw.events(), 1);
+  assert.is(Buffer.from(driver.config(0, 8)).readBigUInt64LE(), 77n);
+  const [state] = await machine.thread.state();
+  assert.equal(state?.vsock, { guestCid: 77, connections: 0, lingering: 0 });
+  await machine.close();
+});
+
 test('an eventfd stands for a notification', async () => {
   const fd = eventfd();
   const machine = await threadMachine([{ ...rng, notifiers: [{ queue: 0, eventfd: fd }] }]);
