@@ -1,7 +1,10 @@
+import { readFile } from 'node:fs/promises';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { InterruptChips } from '../../../src/hw/intc/chips.js';
 import { IoBus } from '../../../src/system/io-bus.js';
+import { replay, unpackAnswers } from '../../support/chip-script.js';
+import { randomScript, recordedAnswers, recordedScripts } from '../../support/chip-script-random.js';
 
 const test = suite('hw/intc/chips');
 
@@ -120,5 +123,12 @@ test('the timers of PIT and local APIC expire at their deadlines', () => {
   assert.is(board.chips.nextDeadline(), start + 2000);
   assert.is(apic.readRegister(0x390), 400);
 });
+
+for (const { family, seed, length } of recordedScripts) {
+  test(`${family}: recorded random accesses are answered as by QEMU`, async () => {
+    const answers: Record<string, number[]> = JSON.parse(await readFile(recordedAnswers, 'utf8'));
+    assert.equal(replay(randomScript(family, seed, length), unpackAnswers(answers[family] ?? [])), []);
+  });
+}
 
 test.run();
