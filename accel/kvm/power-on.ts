@@ -113,7 +113,7 @@ function bootBlock({ set }: Block, saved: Buffer, boot: CpuState): Buffer {
 type Msr = readonly [index: number, value: bigint];
 
 /** struct kvm_msrs. */
-function encodeMsrs(msrs: readonly Msr[]): Buffer {
+export function encodeMsrs(msrs: readonly Msr[]): Buffer {
   const argument = Buffer.alloc(8 + msrs.length * Size.kvm_msr_entry);
   argument.writeUInt32LE(msrs.length, 0);
   for (const [i, [index, value]] of msrs.entries()) {

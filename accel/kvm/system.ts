@@ -59,11 +59,9 @@ const MANY = 1024;
  * @param brand the CPU's name, for models that are the host's
  * @throws QemuError naming the version or the first capability that is missing
  */
-export function openKvm({ host, QemuError }: KvmParts, fd: number, brand: string): KvmSystem {
-  const version = host.ioctl(fd, KVM_GET_API_VERSION, undefined);
-  if (version !== KVM_API_VERSION) {
-    throw new QemuError(`kvm version not supported: ${version}`, { hint: `KVM's API is version ${KVM_API_VERSION}.` });
-  }
+export function openKvm(parts: KvmParts, fd: number, brand: string): KvmSystem {
+  const { host, QemuError } = parts;
+  checkVersion(parts, fd);
   const capability = (number: number) => host.ioctl(fd, KVM_CHECK_EXTENSION, number);
   for (const [name, number] of Object.entries(required)) {
     if (capability(number) > 0) continue;
@@ -79,6 +77,20 @@ export function openKvm({ host, QemuError }: KvmParts, fd: number, brand: string
     msrs: msrIndices(host, fd),
     cpuid: { leaves: supportedCpuid(host, fd, capability(KVM_CAP_TSC_DEADLINE_TIMER) > 0), brand },
   };
+}
+
+/** Also tells KVM from any other device. */
+function checkVersion({ host, QemuError }: KvmParts, fd: number): void {
+  let version = 0;
+  try {
+    version = host.ioctl(fd, KVM_GET_API_VERSION, undefined);
+  } catch (error) {
+    if (!(error instanceof host.HostError)) throw error;
+  }
+  if (version === KVM_API_VERSION) return;
+  throw new QemuError(version < KVM_API_VERSION ? 'kvm version too old' : 'kvm version not supported', {
+    hint: `Its API is version ${version}, 12 is needed; a device that is not KVM has none.`,
+  });
 }
 
 /** struct kvm_msr_list. */

@@ -111,16 +111,24 @@ export class KvmVm implements Vm {
     this.#listeners.push(callback);
   }
 
+  /** Descriptors of a closed machine may be somebody else's by now. */
+  #checkOpen(): void {
+    if (this.#closed !== undefined) throw new Error('the virtual machine is closed');
+  }
+
   addNotifier({ address, value, eventfd }: Notifier): void {
+    this.#checkOpen();
     this.#resources.addIoeventfd(address, value, eventfd);
   }
 
   async reset(state: CpuState): Promise<void> {
+    this.#checkOpen();
     await this.#resources.resetChips();
     await this.#each((vcpu, index) => vcpu.call('reset', index === 0 ? state : undefined));
   }
 
   async resume(): Promise<void> {
+    this.#checkOpen();
     const still = this.#still;
     if (still === undefined) return;
     this.#still = undefined;
@@ -131,8 +139,11 @@ export class KvmVm implements Vm {
   }
 
   async pause(): Promise<void> {
-    await this.#each((vcpu) => vcpu.call('pause'));
-    if (this.#closed === undefined) this.#standStill();
+    try {
+      await this.#each((vcpu) => vcpu.call('pause'));
+    } finally {
+      if (this.#closed === undefined) this.#standStill();
+    }
   }
 
   #standStill(): void {
@@ -161,8 +172,10 @@ export class KvmVm implements Vm {
     return vcpu;
   }
 
+  /** Waits for all, also when one fails. */
   async #each(work: (vcpu: VcpuHandle, index: number) => Promise<void>): Promise<void> {
-    await Promise.all(this.#vcpus.map(work));
+    const results = await Promise.allSettled(this.#vcpus.map(work));
+    for (const result of results) if (result.status === 'rejected') throw result.reason;
   }
 
   close(): Promise<void> {

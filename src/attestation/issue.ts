@@ -29,6 +29,8 @@ export interface CertificateRequest {
   /** For authorities: how many more may follow below, or `any`. Absent for an end certificate. */
   readonly pathLength?: number | 'any';
   readonly usage: number;
+  /** For a TLS server: what its clients may call it. */
+  readonly hosts?: { readonly dns: readonly string[]; readonly ip: readonly string[] };
 }
 
 /** Usages in the shapes of AWS's chain. */
@@ -83,7 +85,7 @@ function certify(request: CertificateRequest, publicKey: KeyObject, issuer: Iden
 
 /** End certificates carry no key identifiers and an uncritical usage, roots no authority key identifier, as AWS's. */
 function extensions(
-  { pathLength, usage: flags }: CertificateRequest,
+  { pathLength, usage: flags, hosts }: CertificateRequest,
   publicKey: KeyObject,
   above: x509.Certificate | undefined,
 ): x509.Extensions {
@@ -104,6 +106,14 @@ function extensions(
     list.push(extension(x509.id_ce_subjectKeyIdentifier, new x509.SubjectKeyIdentifier(keyId(own)), false));
   }
   list.push(extension(x509.id_ce_keyUsage, new x509.KeyUsage(flags), authority));
+  if (hosts !== undefined) {
+    const names = [
+      ...hosts.dns.map((dNSName) => new x509.GeneralName({ dNSName })),
+      ...hosts.ip.map((iPAddress) => new x509.GeneralName({ iPAddress })),
+    ];
+    list.push(extension(x509.id_ce_subjectAltName, new x509.SubjectAlternativeName(names), false));
+    list.push(extension(x509.id_ce_extKeyUsage, new x509.ExtendedKeyUsage([x509.id_kp_serverAuth]), false));
+  }
   return new x509.Extensions(list);
 }
 

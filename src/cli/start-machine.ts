@@ -57,11 +57,12 @@ export async function startAccelerator(
     options.length > 0 ? { options, named: false } : await defaultAccelerators(system, machine);
   if (choice.note !== undefined) report.info(choice.note);
   for (const option of choice.options) {
-    const known = await system.modules.load('accel', option.name);
-    const type = known ? system.types.get(`${option.name}-accel`) : undefined;
-    if (type === undefined) {
+    let type: ObjectClass;
+    try {
+      type = await acceleratorType(system, option.name);
+    } catch (error) {
       failed = true;
-      report.error(new QemuError(`invalid accelerator ${option.name}`), option.location);
+      report.error(error, option.location);
       continue;
     }
     const { runs } = type.data as unknown as AcceleratorClassData;
@@ -79,6 +80,14 @@ export async function startAccelerator(
     return accel;
   }
   throw new Reported();
+}
+
+/** @throws QemuError when there is none of that name, or its module is broken */
+async function acceleratorType(system: System, name: string): Promise<ObjectClass> {
+  const known = await system.modules.load('accel', name);
+  const type = known ? system.types.get(`${name}-accel`) : undefined;
+  if (type === undefined) throw new QemuError(`invalid accelerator ${name}`);
+  return type;
 }
 
 async function tryAccelerator(

@@ -1,4 +1,6 @@
 import type { FaultBoard } from '../attestation/faults.js';
+import type { DebugTarget } from '../gdbstub/target.js';
+import type { CpuRegisters } from '../hw/i386/cpu-registers.js';
 import type { Bus } from '../qdev/bus.js';
 import { QomObject } from '../qom/object.js';
 import { type MaybePromise, prop } from '../qom/property.js';
@@ -44,6 +46,15 @@ export interface CpuInfo {
   /** Host thread that runs the vCPU, or the process where no thread does. */
   readonly threadId: number;
   readonly props?: JsonObject;
+}
+
+/** vCPUs as the monitor reaches into them; each call has a limit of time. */
+export interface CpuAccess {
+  readRegisters(cpu: number): Promise<CpuRegisters>;
+  /** Guest-physical address of a virtual one, or undefined where nothing is mapped. */
+  translate(cpu: number, address: bigint): Promise<bigint | undefined>;
+  /** A non-maskable interrupt for every vCPU. */
+  injectNmi(): Promise<void>;
 }
 
 /** The image of an enclave and what it measures to. */
@@ -163,6 +174,9 @@ export abstract class Machine extends QomObject {
   /** Own checks that need no resources (accelerator, -kernel), before RAM is reserved. */
   preflight(): void | Promise<void> {}
 
+  /** All devices of the command line are there: makes what must know them all. */
+  complete(): void | Promise<void> {}
+
   /** Builds the board: memory, images, devices. The accelerator is up. */
   abstract init(accel: Accelerator): void | Promise<void>;
 
@@ -181,8 +195,18 @@ export abstract class Machine extends QomObject {
     return undefined;
   }
 
+  /** What a debugger works on; undefined where the CPUs are not ours. */
+  get debugTarget(): DebugTarget | undefined {
+    return undefined;
+  }
+
   /** Why guest memory cannot be read from here (it was donated to an enclave), undefined when it can. */
   get memoryUnreadable(): string | undefined {
+    return undefined;
+  }
+
+  /** What can be asked of vCPUs while they run; undefined where nothing executes, or out of reach. */
+  get cpuAccess(): CpuAccess | undefined {
     return undefined;
   }
 

@@ -14,7 +14,7 @@ export const awsDocumentTime = Date.parse('2026-03-13T02:25:13.307Z');
 export const awsRootSha256 = '641a0321a3e244efe456463195d606317ed7cdcc3c1756e09893f3c68f79bb5b';
 
 /** A CBOR writer of a few lines that shares no code with src/attestation. */
-export type Plain = null | number | string | Uint8Array | readonly Plain[] | ReadonlyMap<Plain, Plain>;
+export type Plain = null | boolean | number | string | Uint8Array | readonly Plain[] | ReadonlyMap<Plain, Plain>;
 
 export function plainCbor(value: Plain): Buffer {
   const head = (major: number, n: number): Buffer => {
@@ -27,6 +27,7 @@ export function plainCbor(value: Plain): Buffer {
     return bytes;
   };
   if (value === null) return Buffer.from([0xf6]);
+  if (typeof value === 'boolean') return Buffer.from([value ? 0xf5 : 0xf4]);
   if (typeof value === 'number') return value < 0 ? head(1, -1 - value) : head(0, value);
   if (typeof value === 'string') return Buffer.concat([head(3, Buffer.byteLength(value)), Buffer.from(value)]);
   if (value instanceof Uint8Array) return Buffer.concat([head(2, value.length), value]);

@@ -41,6 +41,7 @@ export const fakeCommands: Readonly<Record<string, FakeCommand>> = {
 };
 
 export class FakeDispatcher implements QmpDispatcher {
+  ending = false;
   readonly #commands: Readonly<Record<string, FakeCommand>>;
 
   constructor(more: Readonly<Record<string, FakeCommand>> = {}) {

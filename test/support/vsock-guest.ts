@@ -164,6 +164,8 @@ export class GuestSocket {
   #peerAlloc = 0;
   #peerFwd = 0;
   onData: ((data: Buffer) => void) | undefined;
+  /** The peer will send no more, and all that it sent has been read. */
+  onEnd: (() => void) | undefined;
 
   constructor(guest: ModelGuest, peer: { cid: bigint; port: number }, port: number, bufAlloc: number) {
     this.#guest = guest;
@@ -224,6 +226,11 @@ export class GuestSocket {
       this.receivedBytes += data.length;
       if (this.keep) this.received = Buffer.concat([this.received, data]);
       this.onData?.(data);
+    }
+    if ((this.peerShut & 2) !== 0 && this.incoming.length === 0) {
+      const ended = this.onEnd;
+      this.onEnd = undefined;
+      ended?.();
     }
     if (this.state !== 'open') return;
     if (this.#toldFwd !== this.#fwdCnt && this.bufAlloc - (this.#rxCnt - this.#toldFwd) < this.bufAlloc / 4) {

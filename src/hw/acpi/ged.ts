@@ -4,8 +4,8 @@ import type { IrqLine } from '../../system/irq.js';
 import { ged } from '../i386/memory-layout.js';
 
 const SLEEP_ENABLE = 0x20;
-const SELECTOR_BYTES = 4;
-const REGISTER_BYTES = 3;
+export const GED_SELECTOR_BYTES = 4;
+export const GED_REGISTER_BYTES = 3;
 const SELECTOR = 0;
 const REQUESTS = 1;
 
@@ -62,7 +62,7 @@ export function gedMappings(registers: SharedArrayBuffer, ring: () => void): IoM
       data.fill(0);
       if (offset !== 0) return;
       const events = new Uint8Array(Uint32Array.of(memory.takeEvents()).buffer);
-      data.set(events.subarray(0, Math.min(data.length, SELECTOR_BYTES)));
+      data.set(events.subarray(0, Math.min(data.length, GED_SELECTOR_BYTES)));
     },
     write() {},
   };
@@ -76,7 +76,7 @@ export function gedMappings(registers: SharedArrayBuffer, ring: () => void): IoM
     },
   });
   return [
-    { base: ged.selector, size: SELECTOR_BYTES, window: selector },
-    { base: ged.sleepControl, size: REGISTER_BYTES, window: registerWindow },
+    { base: ged.selector, size: GED_SELECTOR_BYTES, window: selector },
+    { base: ged.sleepControl, size: GED_REGISTER_BYTES, window: registerWindow },
   ];
 }

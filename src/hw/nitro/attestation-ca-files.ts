@@ -19,12 +19,15 @@ export function rootFile(dir: string): string {
 }
 
 /**
- * The root that a directory keeps; on first use it is made there, in files that only their owner may read. Several
+ * The root that a directory keeps, which `certify` makes of its key; on first use it is made there, in files that only their owner may read. Several
  * processes that begin at once end up with the same root.
  *
  * @throws QemuError
  */
-export async function keptRoot(dir: string): Promise<Identity> {
+export async function keptRoot(
+  dir: string,
+  certify: (key: KeyObject, now: number) => Identity = selfSignRoot,
+): Promise<Identity> {
   const keyFile = join(dir, KEY_FILE);
   const certificateFile = rootFile(dir);
   await mkdir(dir, { recursive: true, mode: 0o700 }).catch((error) => {
@@ -35,7 +38,7 @@ export async function keptRoot(dir: string): Promise<Identity> {
     return privateKey.export({ format: 'pem', type: 'pkcs8' }).toString();
   });
   const key = parseKey(keyPem, keyFile);
-  const pem = await keep(certificateFile, () => toPem(selfSignRoot(key, Date.now()).certificate));
+  const pem = await keep(certificateFile, () => toPem(certify(key, Date.now()).certificate));
   return checkedRoot({ key, keyFile, certificate: parseCertificate(pem, certificateFile), certificateFile });
 }
 

@@ -35,6 +35,8 @@ const Reg = {
   shmBaseHigh: 0x0bc,
   configGeneration: 0x0fc,
 } as const;
+/** Offset of the register that a queue's index is written to when it has work. */
+export const QUEUE_NOTIFY = Reg.queueNotify;
 const CONFIG = 0x100;
 const MAGIC = 0x74726976;
 /** "QEMU", as QEMU's transports have it. */

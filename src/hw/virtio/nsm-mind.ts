@@ -1,11 +1,8 @@
 import { randomBytes } from 'node:crypto';
-import { type AttestationRequest, NitroSecureModule, type NsmOptions } from '../../attestation/nsm.js';
+import { type AttesterConfig, createAttester } from '../../attestation/attester.js';
+import { FaultBoard } from '../../attestation/faults.js';
+import { NitroSecureModule } from '../../attestation/nsm.js';
 import { PCR_COUNT } from '../../attestation/pcr-bank.js';
-
-/** How attestation documents are made. Structured-cloneable. */
-export type AttesterPlan =
-  /** No documents: requests for one are answered with InternalError. */
-  { readonly kind: 'none' };
 
 /** What a Nitro Secure Module is made of. Structured-cloneable. */
 export interface NsmMindPlan {
@@ -16,7 +13,9 @@ export interface NsmMindPlan {
   readonly pcrs: ReadonlyMap<number, Uint8Array>;
   /** Registers below this are locked then. */
   readonly locked: number;
-  readonly attester: AttesterPlan;
+  readonly attester: AttesterConfig;
+  /** What is to go wrong: FaultBoard.buffer. */
+  readonly faults?: SharedArrayBuffer | undefined;
 }
 
 /** One register as a monitor shows it. */
@@ -31,9 +30,11 @@ export class NsmMind {
   readonly #module: NitroSecureModule;
 
   constructor(plan: NsmMindPlan) {
-    const { moduleId, strict, attester } = plan;
+    const { moduleId, strict } = plan;
+    const faults = new FaultBoard(plan.faults);
+    const attest = createAttester(plan.attester, faults);
     this.#plan = plan;
-    this.#module = new NitroSecureModule({ moduleId, strict, attest: openAttester(attester), random: randomBytes });
+    this.#module = new NitroSecureModule({ moduleId, strict, attest, random: randomBytes, faults });
     this.reset();
   }
 
@@ -57,11 +58,4 @@ export class NsmMind {
       locked: pcrs.isLocked(index),
     }));
   }
-}
-
-/** Makes the signing side in the device thread. */
-function openAttester(plan: AttesterPlan): NsmOptions['attest'] {
-  return (_nsm: NitroSecureModule, _request: AttestationRequest): Uint8Array => {
-    throw new Error(`attester '${plan.kind}' makes no documents`);
-  };
 }

@@ -23,7 +23,7 @@ const nsm: DeviceKind = {
     strict: false,
     pcrs: new Map([[3, new Uint8Array(48).fill(7)]]),
     locked: 16,
-    attester: { kind: 'none' },
+    attester: { mode: 'unsigned' },
   },
 };
 const vsock: DeviceKind = { kind: 'vsock', guestCid: 4, heartbeat: true };

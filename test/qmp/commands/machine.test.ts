@@ -83,6 +83,18 @@ machine('CPU models come from the CPU types', async () => {
   });
   const unknown = { type: 'full', model: { name: 'nope' } };
   assert.is(await message('query-cpu-model-expansion', unknown), "CPU model 'nope' not found");
+  const list = { type: 'full', model: { name: 'host', props: [] } };
+  const sentence = "Invalid parameter type for 'model.props', expected: object";
+  assert.is(await message('query-cpu-model-expansion', list), sentence);
+});
+
+machine('an integer is checked for the range of its C type', async () => {
+  const { message } = await fixture();
+  // Sentences of QEMU 7.2.
+  const secret = { 'packet-header': '', secret: '', gpa: null };
+  assert.is(await message('sev-inject-launch-secret', secret), "Parameter 'gpa' expects uint64");
+  const backend = { 'qom-type': 'memory-backend-ram', id: 'm', size: 0, 'prealloc-threads': '', 'host-nodes': [-1] };
+  assert.is(await message('object-add', backend), "Parameter 'null' expects uint16_t");
 });
 
 machine('set-numa-node belongs to the time before the machine', async () => {
@@ -91,6 +103,7 @@ machine('set-numa-node belongs to the time before the machine', async () => {
   const args = { type: 'node', nodeid: 0 };
   const late = 'The command is permitted only before the machine has been created';
   assert.is(await message('set-numa-node', args), late);
+  assert.is(await message('set-numa-node', { type: 'hmat-lb' }), "Parameter 'initiator' is missing");
   assert.is(await early.message('set-numa-node', args), 'NUMA is not supported by this machine-type');
 });
 

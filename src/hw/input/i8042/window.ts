@@ -4,8 +4,8 @@ import type { IrqLine } from '../../../system/irq.js';
 import { SharedLock } from '../../../system/shared-lock.js';
 import { I8042, I8042_WORDS, type I8042Events } from './controller.js';
 
-const DATA_PORT = 0x60;
-const COMMAND_PORT = 0x64;
+export const DATA_PORT = 0x60;
+export const COMMAND_PORT = 0x64;
 
 const LOCK = 0;
 const RESET_ASKED = 1;

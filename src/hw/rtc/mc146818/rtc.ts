@@ -82,7 +82,7 @@ export class Mc146818 {
     this.#cmos[Reg.a] = A_RESET;
     this.#cmos[Reg.b] = B.hours24;
     this.#cmos[Reg.d] = D_VALID;
-    this.#ahead = aheadMs;
+    this.#setAhead(aheadMs);
     this.#toldUntil = this.time;
   }
 
@@ -96,14 +96,15 @@ export class Mc146818 {
 
   /** The clock's time, ms since 1970. */
   get time(): number {
-    return this.#now() + this.#ahead;
+    return this.#now() + this.ahead;
   }
 
-  get #ahead(): number {
+  /** What it is ahead of the host's clock, ms. */
+  get ahead(): number {
     return this.#times[0] ?? 0;
   }
 
-  set #ahead(ms: number) {
+  #setAhead(ms: number): void {
     this.#times[0] = ms;
   }
 
@@ -180,7 +181,7 @@ export class Mc146818 {
     const time = Object.fromEntries(timeRegisters.map(([register, field]) => [field, this.#get(register)]));
     const set = decodeTime(time as unknown as TimeRegisters, this.#format);
     // The second that runs goes on: setting the time does not move its end.
-    if (Number.isFinite(set)) this.#ahead = set + (this.time % 1000) - this.#now();
+    if (Number.isFinite(set)) this.#setAhead(set + (this.time % 1000) - this.#now());
   }
 
   /** Tells what has happened since this was called last. */

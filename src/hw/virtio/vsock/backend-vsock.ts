@@ -3,7 +3,7 @@ import { asError, QemuError } from '../../../system/errors.js';
 import { osErrorText } from '../../../system/os-error.js';
 import type { GuestDialer, HostStream, VsockBackend, VsockDestination } from './backend.js';
 import { DuplexHostStream } from './host-stream.js';
-import { CONNECT_LIMIT_MS } from './listen.js';
+import { BACKLOG, CONNECT_LIMIT_MS } from './listen.js';
 
 export interface VsockForwarding {
   /** Where connections of the guest go, whatever CID it named; refused if absent. 1 is this host. */
@@ -30,7 +30,7 @@ export class AfVsockBackend implements VsockBackend {
   async listen(dialer: GuestDialer): Promise<void> {
     for (const port of this.#forwarding.forwardListen) {
       try {
-        const server = listenVsock({ port, allowHalfOpen: true });
+        const server = listenVsock({ port, backlog: BACKLOG, allowHalfOpen: true });
         server.on('connection', (socket) => dialer.dial(port, new DuplexHostStream(socket)));
         // A socket that cannot be accepted is its peer's loss alone.
         server.on('error', () => {});

@@ -3,6 +3,8 @@ import { connect, createServer, type ListenOptions, type NetConnectOpts, type Se
 
 /** A guest's own limit is 2 s by default; one that asked for more may wait. */
 export const CONNECT_LIMIT_MS = 10_000;
+/** As many as a muxer has connections: a burst of clients must not be refused before they were looked at. */
+export const BACKLOG = 1024;
 
 /** Connects a socket of node:net that may be half closed. @throws Error of node:net, or after CONNECT_LIMIT_MS */
 export async function connectNet(options: NetConnectOpts): Promise<Socket> {
@@ -19,7 +21,7 @@ export async function connectNet(options: NetConnectOpts): Promise<Socket> {
 /** Listens for sockets that may be half closed. @throws Error of node:net */
 export async function listenNet(options: ListenOptions, onSocket: (socket: Socket) => void): Promise<Server> {
   const server = createServer({ allowHalfOpen: true, noDelay: true }, onSocket);
-  server.listen(options);
+  server.listen({ backlog: BACKLOG, ...options });
   await once(server, 'listening');
   // A socket that cannot be accepted is its peer's loss alone.
   server.on('error', () => {});
