@@ -115,13 +115,9 @@ export interface Vm {
   /** Host thread id of a vCPU (query-cpus-fast). */
   threadId(cpu: number): number;
   onEvent(callback: (event: VmEvent) => void): void;
-<<<<<<< HEAD
   /** What a debugger works on, where the accelerator can be stopped at any instruction. */
   readonly debug?: DebugTarget;
-  /** Ends all threads and frees all; safe to call twice and while running. */
-=======
   /** Ends all threads and frees all but guest RAM; safe to call twice and while running. No event is told after it. */
->>>>>>> kvm
   close(): Promise<void>;
 }
 
