@@ -124,6 +124,15 @@ export default async function nitroEnclave(api: ModuleApi): Promise<void> {
       this.#running = { vm, host, devices };
     }
 
+    override async setGuestCid(cid: number): Promise<void> {
+      super.setGuestCid(cid);
+      const { vsock } = this.#board ?? {};
+      if (this.#running === undefined || vsock === undefined) return;
+      const virtio = this.#built(this.#board).transports.flatMap(({ device }) => device ?? []);
+      await this.#running.devices.setGuestCid(virtio.indexOf(vsock), cid);
+      vsock.guestCid = cid;
+    }
+
     #built<T>(part: T | undefined): T {
       if (part === undefined) throw new Error('the machine is not built');
       return part;
@@ -150,6 +159,7 @@ export default async function nitroEnclave(api: ModuleApi): Promise<void> {
       const { openEnclave, addNsmProperties } = await api.lazy.attestation();
       const { view, mind } = await openEnclave(system, {
         file: this.kernel,
+        initrd: this.initrd,
         eif,
         attestation: this.text('attestation'),
         parentRole: this.text('parent-role'),
@@ -162,6 +172,7 @@ export default async function nitroEnclave(api: ModuleApi): Promise<void> {
         },
       });
       nsm.mind = mind;
+      if (vsock !== undefined) vsock.faults = mind.faults;
       addNsmProperties(nsm, view.nsm);
       this.#enclave = view;
     }

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -11,6 +11,7 @@ import { connectUnix } from '../../src/host/unix.js';
 import { QemuError } from '../../src/system/errors.js';
 import { deadline, eventually } from '../support/deadline.js';
 import { threadMachine } from '../support/device-thread.js';
+import { runEmulator } from '../support/emulator.js';
 import { ModelGuest } from '../support/vsock-guest.js';
 
 const test = suite('vhost-user-vsock with a back end in Python');
@@ -46,7 +47,7 @@ function it(name: string, work: () => Promise<void>): void {
   test(name, async () => (unavailable === undefined ? await work() : console.log(`SKIP ${unavailable}`)));
 }
 
-/** The back end, and a socket connected to it. */
+/** The back end. */
 async function startPeer(...options: string[]) {
   const path = join(directory, `socket${count++}`);
   const child = spawn('python3', ['test/e2e/virtio/vhost_user_vsock.py', path, String(CID), ...options], {
@@ -56,16 +57,16 @@ async function startPeer(...options: string[]) {
   const events: PeerEvent[] = [];
   createInterface({ input: child.stdout }).on('line', (line) => events.push(JSON.parse(line) as PeerEvent));
   await eventually('the back end', () => events.length > 0);
-  const stream = await deadline('connect', connectUnix({ path }));
-  const socket = duplicate(stream.fd);
-  stream.destroy();
   const requests = () => events.flatMap(({ request }) => (request === undefined ? [] : [request]));
-  return { events, requests, socket, say: (line: string) => child.stdin.write(`${line}\n`) };
+  return { path, events, requests, say: (line: string) => child.stdin.write(`${line}\n`) };
 }
 
 async function machine(...options: string[]) {
   const peer = await startPeer(...options);
-  const parts = await threadMachine([{ kind: 'vhost-user-vsock', socket: peer.socket }]);
+  const stream = await deadline('connect', connectUnix({ path: peer.path }));
+  const socket = duplicate(stream.fd);
+  stream.destroy();
+  const parts = await threadMachine([{ kind: 'vhost-user-vsock', socket }]);
   const [driver] = parts.drivers;
   if (driver === undefined) throw new Error('no driver');
   return { ...parts, peer, driver };
@@ -211,6 +212,23 @@ it('a back end that refuses the rings stops the device', async () => {
     },
   ]);
   await close();
+});
+
+const kvmMissing = existsSync('/dev/kvm') ? undefined : '/dev/kvm is missing';
+
+test("the machine takes QEMU's documented form, and its back end the CID", async () => {
+  const missing = unavailable ?? kvmMissing;
+  if (missing !== undefined) return console.log(`SKIP ${missing}`);
+  const peer = await startPeer();
+  const args = ['-M', 'nitro-enclave,vsock=c', '-kernel', 'test/guests/programs/hello.elf', '-nographic', '-m', '64M'];
+  const chardev = ['-chardev', `socket,id=c,path=${peer.path}`];
+  const started = () => eventually('the handshake', () => peer.requests().includes('GET_CONFIG'), 30_000);
+  const { status, stderr } = await runEmulator([...args, '--enable-kvm', ...chardev, '-S'], { started });
+  assert.equal([status, stderr], [0, 'qemu-system-x86_64: terminating on signal 15\n']);
+  await eventually('the end', () => peer.events.at(-1)?.event === 'disconnected');
+  assert.equal(peer.requests(), [
+    ...['GET_FEATURES', 'GET_PROTOCOL_FEATURES', 'SET_PROTOCOL_FEATURES', 'SET_OWNER', 'GET_CONFIG'],
+  ]);
 });
 
 test.run();

@@ -37,23 +37,23 @@ export class Guest {
   }
 
   put16(at: number, value: number): void {
-    const bytes = new Uint8Array(2);
-    view(bytes).setUint16(0, value, true);
-    this.memory.write(at, bytes);
+    scratch.setUint16(0, value, true);
+    this.memory.write(at, scratchBytes.subarray(0, 2));
   }
 
   put32(at: number, value: number): void {
-    const bytes = new Uint8Array(4);
-    view(bytes).setUint32(0, value, true);
-    this.memory.write(at, bytes);
+    scratch.setUint32(0, value, true);
+    this.memory.write(at, scratchBytes.subarray(0, 4));
   }
 
   put64(at: number, value: bigint): void {
-    const bytes = new Uint8Array(8);
-    view(bytes).setBigUint64(0, value, true);
-    this.memory.write(at, bytes);
+    scratch.setBigUint64(0, value, true);
+    this.memory.write(at, scratchBytes);
   }
 }
+
+const scratchBytes = new Uint8Array(8);
+const scratch = new DataView(scratchBytes.buffer);
 
 function view(bytes: Uint8Array): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.length);

@@ -272,16 +272,17 @@ export class ModelGuest {
   readonly #sockets = new Map<string, GuestSocket>();
   readonly #listeners = new Map<number, (socket: GuestSocket) => void>();
   readonly #backlog: Buffer[] = [];
-  readonly #timer: NodeJS.Timeout;
+  readonly #timer: NodeJS.Timeout | undefined;
   readonly #bufAlloc: number;
   #nextPort = 40_000;
   #stopped = false;
   resets = 0;
 
-  constructor(machine: { driver: MmioDriver; guest: Guest }, { bufAlloc = 262_144, buffers = 64 } = {}) {
+  /** @param polled looks at its rings each millisecond; else the caller calls progress() */
+  constructor(machine: { driver: MmioDriver; guest: Guest }, { bufAlloc = 262_144, buffers = 64, polled = true } = {}) {
     this.raw = new RawVsock(machine, buffers);
     this.#bufAlloc = bufAlloc;
-    this.#timer = setInterval(() => this.progress(), 1);
+    if (polled) this.#timer = setInterval(() => this.progress(), 1);
   }
 
   stop(): void {

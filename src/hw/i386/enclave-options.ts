@@ -1,4 +1,4 @@
-import { type Property, prop } from '../../qom/property.js';
+import { type MaybePromise, type Property, prop } from '../../qom/property.js';
 import * as qapi from '../../qom/qapi.js';
 import { QemuError } from '../../system/errors.js';
 import { int64 } from '../../system/json.js';
@@ -65,7 +65,16 @@ export abstract class EnclaveMachine extends Machine {
     ['acpi', 'off'],
     ['pcie', 'off'],
   ]);
-  guestCid = DEFAULT_CID;
+  #guestCid = DEFAULT_CID;
+
+  get guestCid(): number {
+    return this.#guestCid;
+  }
+
+  /** A running guest loses its connections and is told (transport reset). @param cid as isGuestCid() allows */
+  setGuestCid(cid: number): MaybePromise<void> {
+    this.#guestCid = cid;
+  }
 
   text(name: TextOption): string {
     return this.#texts.get(name) ?? '';
@@ -156,7 +165,7 @@ export const enclaveProperties: Readonly<Record<string, Property>> = Object.from
             hint: '3 to 4294967294; 0 to 2 are the hypervisor, loopback and the host',
           });
         }
-        machine.guestCid = cid;
+        return machine.setGuestCid(cid);
       },
       description: 'CID of the enclave',
     }),

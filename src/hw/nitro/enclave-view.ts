@@ -11,6 +11,8 @@ import { openAttestation } from './attestation-ca.js';
 export interface EnclaveOptions {
   /** Path of the image. */
   readonly file: string;
+  /** Path of a ramdisk that is joined to the image's, '' for none. */
+  readonly initrd: string;
   /** What it is; absent for a bare kernel, which measures to nothing. */
   readonly eif?: { readonly size: number; readonly crc32: number; readonly sections: readonly Section[] } | undefined;
   /** The machine property. */
@@ -36,12 +38,13 @@ export interface Enclave {
  * @throws QemuError when a file cannot be read, or there is no such authority
  */
 export async function openEnclave(system: System, options: EnclaveOptions): Promise<Enclave> {
-  const { file, eif, parentRole, parentId, debugMode, cid, registers } = options;
-  const measure = async (): Promise<Measurements | undefined> =>
-    eif === undefined ? undefined : await measureFiles({ kernel: file, arch: 'x86_64' }, eif);
+  const { file, initrd, eif, parentRole, parentId, debugMode, cid, registers } = options;
+  const measure = async (more?: string): Promise<Measurements | undefined> =>
+    eif === undefined ? undefined : await measureFiles({ kernel: file, arch: 'x86_64' }, eif, more);
   const { config, root, strict } = openAttestation(system, options.attestation);
   const faults = new FaultBoard();
-  const boot = nsmBoot({ measurements: await measure(), parentRole, parentId, debugMode });
+  const measurements = await measure(initrd === '' ? undefined : initrd);
+  const boot = nsmBoot({ measurements, parentRole, parentId, debugMode });
   const view = {
     debugMode,
     get cid() {

@@ -130,6 +130,21 @@ test('a reset of the machine brings every device back to power-on', async () => 
   await machine.close();
 });
 
+test('a guest that gets another CID loses its connections and is told', async () => {
+  const machine = await threadMachine([vsock]);
+  const driver = first(machine);
+  const guest = new ModelGuest({ driver, guest: machine.guest });
+  const socket = guest.connect(9000);
+  await eventually('open', () => socket.state === 'open');
+  guest.stop();
+  await machine.thread.setGuestCid(0, 77);
+  assert.is(guest.raw.events(), 1);
+  assert.is(Buffer.from(driver.config(0, 8)).readBigUInt64LE(), 77n);
+  const [state] = await machine.thread.state();
+  assert.equal(state?.vsock, { guestCid: 77, connections: 0, lingering: 0 });
+  await machine.close();
+});
+
 test('an eventfd stands for a notification', async () => {
   const fd = eventfd();
   const machine = await threadMachine([{ ...rng, notifiers: [{ queue: 0, eventfd: fd }] }]);
@@ -178,6 +193,21 @@ test('an address that cannot be had is an error of start()', async () => {
     assert.match(String(error), /^QemuError: Failed to bind socket to .*\/no\/socket: ./);
   }
   rmSync(directory, { recursive: true });
+});
+
+test('a thread that fails is told once, and answers no more', async () => {
+  // The first interrupt is an ioctl on no descriptor.
+  const machine = await threadMachine([rng], { irqPlan: { kind: 'kvm', vmFd: -1, irqfds: {} } });
+  const driver = first(machine);
+  driver.start();
+  driver.queue(0).add('', [], [8]);
+  driver.kick(0);
+  await eventually('the failure', () => machine.failures.length > 0);
+  assert.match(String(machine.failures[0]), /Bad file descriptor/);
+  const answer = await machine.thread.state().catch((error: Error) => error.message);
+  assert.is(answer, 'the device thread does not run');
+  await machine.close();
+  assert.is(machine.failures.length, 1);
 });
 
 test('closing drops connections and ends the thread, also when called twice', async () => {

@@ -1,6 +1,9 @@
 import { HEARTBEAT_PORT } from '../../nitro/heartbeat-protocol.js';
 import type { GuestDialer, HostStream, HostStreamEvents, VsockBackend, VsockDestination } from './backend.js';
 
+/** The enclave's init gives up after the 2 s of its kernel, and is not to wait for a backend that does not answer. */
+const CLAIM_LIMIT_MS = 1_000;
+
 /**
  * Answers the enclave's heartbeat within this process where the backend behind it takes no connection to its port.
  *
@@ -17,12 +20,9 @@ export class HeartbeatBackend implements VsockBackend {
   }
 
   async connect(destination: VsockDestination): Promise<HostStream> {
-    try {
-      return await this.#inner.connect(destination);
-    } catch (error) {
-      if (destination.port !== HEARTBEAT_PORT) throw error;
-      return new HeartbeatStream(this.#onBeat);
-    }
+    const connecting = this.#inner.connect(destination);
+    if (destination.port !== HEARTBEAT_PORT) return await connecting;
+    return (await inTime(connecting)) ?? new HeartbeatStream(this.#onBeat);
   }
 
   async listen(dialer: GuestDialer): Promise<void> {
@@ -32,6 +32,23 @@ export class HeartbeatBackend implements VsockBackend {
   close(): void {
     this.#inner.close();
   }
+}
+
+/** The stream, if there is one within CLAIM_LIMIT_MS; a later one is closed. */
+async function inTime(connecting: Promise<HostStream>): Promise<HostStream | undefined> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<undefined>((resolve) => {
+    timer = setTimeout(() => {
+      connecting.then(
+        (stream) => stream.destroy(),
+        () => {},
+      );
+      resolve(undefined);
+    }, CLAIM_LIMIT_MS);
+  });
+  const claimed = await Promise.race([connecting.catch(() => undefined), late]);
+  clearTimeout(timer);
+  return claimed;
 }
 
 /** Sends the first byte back and ends. */

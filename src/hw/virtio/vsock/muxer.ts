@@ -202,13 +202,23 @@ export class Muxer implements GuestDialer, Linger {
       const { ends, connection } = entry;
       const outgoing = connection.take(space);
       if (outgoing === undefined) continue;
+      const { op, flags, payload } = outgoing;
+      const { bufAlloc, fwdCnt } = connection.announce();
+      // Spelt out: spreading objects takes longer than all the rest of a packet.
       const header = encodeHeader({
-        ...{ srcCid: ends.localCid, srcPort: ends.localPort, dstCid: this.#guestCid, dstPort: ends.guestPort },
-        ...{ len: outgoing.payload.length, type: TYPE_STREAM, op: outgoing.op, flags: outgoing.flags },
-        ...connection.announce(),
+        srcCid: ends.localCid,
+        dstCid: this.#guestCid,
+        srcPort: ends.localPort,
+        dstPort: ends.guestPort,
+        len: payload.length,
+        type: TYPE_STREAM,
+        op,
+        flags,
+        bufAlloc,
+        fwdCnt,
       });
       if (connection.hasOutput) this.#ready.add(entry);
-      return { header, payload: outgoing.payload };
+      return { header, payload };
     }
     return undefined;
   }

@@ -67,4 +67,26 @@ test('a backend that refuses port 9000 leaves it to the heartbeat', async () => 
   guest.stop();
 });
 
+test('a backend that does not answer in time leaves it to the heartbeat, and its late stream is closed', async () => {
+  let destroyed = false;
+  let resolve: ((stream: HostStream) => void) | undefined;
+  const connect = () =>
+    new Promise<HostStream>((done) => {
+      resolve = done;
+    });
+  const { beats, guest } = machine({ connect, listen: async () => {}, close: () => {} });
+  const socket = guest.connect(9000);
+  socket.write(Uint8Array.of(0xb7));
+  await eventually('answer', () => socket.receivedBytes === 1);
+  assert.equal(beats, [0xb7]);
+  resolve?.({
+    ...inert,
+    destroy: () => {
+      destroyed = true;
+    },
+  });
+  await eventually('closed', () => destroyed);
+  guest.stop();
+});
+
 test.run();
