@@ -118,7 +118,7 @@ export default async function nitroEnclave(api: ModuleApi): Promise<void> {
       );
       host.connect(openIrqLines(vm.irqs));
       vm.onEvent((event) => this.#vmEvent(event));
-      await devices.start({ ram: this.#ram, irqs: vm.irqs, devices: await this.#devicePlans(board, vm) });
+      await devices.start({ ram: this.#ram, irqs: vm.irqs, devices: await this.#devicePlans(board, vm, devices) });
       await vm.reset(guest.state);
       system.run.powerdownRequested.on(() => board.powerDown());
       this.#running = { vm, host, devices };
@@ -178,7 +178,7 @@ export default async function nitroEnclave(api: ModuleApi): Promise<void> {
     }
 
     /** The devices behind the transports, each queue with an eventfd where the accelerator takes notifications so. */
-    async #devicePlans({ transports }: EnclaveBoard, vm: Vm): Promise<DevicePlan[]> {
+    async #devicePlans({ transports }: EnclaveBoard, vm: Vm, devices: DeviceThread): Promise<DevicePlan[]> {
       const [{ eventfd }, { QUEUE_NOTIFY }] = await Promise.all([api.lazy.host(), api.lazy.virtio()]);
       const plans: DevicePlan[] = [];
       for (const { slot, registers, device, ioeventfd } of transports) {
@@ -190,6 +190,8 @@ export default async function nitroEnclave(api: ModuleApi): Promise<void> {
           const notifier: Notifier = { address: slot.base + QUEUE_NOTIFY, value: queue, eventfd: fd };
           vm.addNotifier?.(notifier);
         }
+        const index = plans.length;
+        device.state = async () => (await devices.state())[index];
         plans.push({ registers: registers.buffer, gsi: slot.irq, device: await device.kind(), notifiers });
       }
       return plans;
