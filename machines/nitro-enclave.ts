@@ -138,11 +138,12 @@ export default async function nitroEnclave(api: ModuleApi): Promise<void> {
       return part;
     }
 
+    /** @throws QemuError for an image that is not the one that was measured */
     async #load(): Promise<LoadedGuest> {
       const { transports } = this.#built(this.#board);
       const told = this.has('acpi') || this.isOn('auto-kernel-cmdline');
       const named = told ? transports.filter(({ device }) => device !== undefined) : [];
-      return await i386.loadGuest({
+      const guest = await i386.loadGuest({
         kernel: this.kernel,
         initrd: this.initrd === '' ? undefined : this.initrd,
         append: this.append,
@@ -152,6 +153,11 @@ export default async function nitroEnclave(api: ModuleApi): Promise<void> {
         virtioSlots: named.map(({ slot }) => slot.index),
         warn: (text) => system.report.warn(text),
       });
+      const { image } = this.#enclave ?? {};
+      if (image !== undefined && (image.size !== (guest.eif?.size ?? 0) || image.crc32 !== (guest.eif?.crc32 ?? 0))) {
+        throw new QemuError(`'${this.kernel}' has changed since the enclave was started`);
+      }
+      return guest;
     }
 
     /** Measures the image, and gives the NSM what it has at the start. */
