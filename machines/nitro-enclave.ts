@@ -116,12 +116,15 @@ export default async function nitroEnclave(api: ModuleApi): Promise<void> {
       const cpus = this.smp.cpus;
       const config = { ram: this.#ram, cpus, cpuModel: this.#cpuModel, board: () => host.plan() };
       const vm = await this.#accelerator.createVm(config);
-      system.onExit(async () => {
-        await vm.close();
-        await devices.close();
-        host.close();
-        for (const fd of this.#eventfds.splice(0)) closeSync(fd);
-      });
+      system.onExit(() =>
+        this.#turn(async () => {
+          this.#running = undefined;
+          await vm.close();
+          await devices.close();
+          host.close();
+          for (const fd of this.#eventfds.splice(0)) closeSync(fd);
+        }),
+      );
       host.connect(openIrqLines(vm.irqs));
       vm.onEvent((event) => this.#vmEvent(event));
       await devices.start({ ram: this.#ram, irqs: vm.irqs, devices: await this.#devicePlans(board, vm) });
@@ -229,7 +232,7 @@ export default async function nitroEnclave(api: ModuleApi): Promise<void> {
       return plans;
     }
 
-    /** The virtual machine takes one request at a time. */
+    /** The virtual machine takes one request at a time, its end too. */
     #turn<T>(work: () => Promise<T>): Promise<T> {
       const next = this.#last.then(work);
       this.#last = next.catch(() => {});
@@ -238,14 +241,19 @@ export default async function nitroEnclave(api: ModuleApi): Promise<void> {
 
     override runTarget(): RunTarget {
       return {
-        start: () => this.#turn(() => this.#start()),
-        stop: () => this.#turn(() => this.#stop()),
-        reset: () => this.#turn(() => this.#reset()),
+        start: () => this.#whileThere((running) => this.#start(running)),
+        stop: () => this.#whileThere((running) => this.#stop(running)),
+        reset: () => this.#whileThere((running) => this.#reset(running)),
       };
     }
 
-    async #start(): Promise<void> {
-      const { vm, devices } = this.#built(this.#running);
+    async #whileThere(work: (running: Running) => Promise<void>): Promise<void> {
+      await this.#turn(async () => {
+        if (this.#running !== undefined) await work(this.#running);
+      });
+    }
+
+    async #start({ vm, devices }: Running): Promise<void> {
       await devices.resume();
       await vm.resume();
       if (this.#launched) return;
@@ -253,20 +261,18 @@ export default async function nitroEnclave(api: ModuleApi): Promise<void> {
       system.events.emit({ type: 'enclave-started', cid: this.#enclave?.cid ?? 0 });
     }
 
-    async #stop(): Promise<void> {
-      const { vm, devices } = this.#built(this.#running);
+    async #stop({ vm, devices }: Running): Promise<void> {
       await vm.pause();
       await devices.pause();
     }
 
-    async #reset(): Promise<void> {
-      const { vm, host, devices } = this.#built(this.#running);
+    async #reset(machine: Running): Promise<void> {
       const { running } = system.run;
-      if (running) await this.#stop();
-      await devices.reset();
-      host.reset();
-      await vm.reset((await this.#load()).state);
-      if (running) await this.#start();
+      if (running) await this.#stop(machine);
+      await machine.devices.reset();
+      machine.host.reset();
+      await machine.vm.reset((await this.#load()).state);
+      if (running) await this.#start(machine);
     }
 
     /** One at a time: the guest may well ask again until it is stopped. */

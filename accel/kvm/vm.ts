@@ -97,8 +97,8 @@ export class KvmVm implements Vm {
   }
 
   #stopped(cpu: number, stop: VcpuStop): void {
-    if (this.#closed !== undefined) return;
     const tell = () => {
+      if (this.#closed !== undefined) return;
       const event: VmEvent = stop.type === 'reset' ? stop : { ...stop, cpu };
       for (const listener of this.#listeners) listener(event);
     };

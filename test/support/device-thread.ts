@@ -1,6 +1,6 @@
 import { closeSync, ftruncateSync } from 'node:fs';
 import { memfdCreate, mmap } from '../../src/host/memory.js';
-import { SharedIrqWords } from '../../src/hw/intc/irq-lines.js';
+import { type IrqPlan, SharedIrqWords } from '../../src/hw/intc/irq-lines.js';
 import type { DeviceEvent, DeviceKind, DevicePlan } from '../../src/hw/virtio/device-plan.js';
 import { DeviceThread } from '../../src/hw/virtio/device-thread.js';
 import { VirtioMmio } from '../../src/hw/virtio/mmio.js';
@@ -29,7 +29,7 @@ function layoutOf(device: DeviceKind) {
 /** Devices in a thread of their own, and this thread as their guest: a driver for each, with GSI 5 and up. */
 export async function threadMachine(
   devices: readonly (DeviceKind & { notifiers?: DevicePlan['notifiers'] })[],
-  { resume = true } = {},
+  { resume = true, irqPlan }: { resume?: boolean; irqPlan?: IrqPlan } = {},
 ) {
   const fd = memfdCreate('ram');
   ftruncateSync(fd, RAM);
@@ -52,7 +52,7 @@ export async function threadMachine(
   );
   await thread.start({
     ram: [{ base: 0, size: RAM, address: mapping.address, file: { fd, offset: 0 } }],
-    irqs: { kind: 'shared', words: irqs.buffer },
+    irqs: irqPlan ?? { kind: 'shared', words: irqs.buffer },
     devices: plans.map((plan) => ({ ...plan, registers: plan.registers.buffer })),
   });
   if (resume) await thread.resume();

@@ -1,5 +1,6 @@
 import { SharedLock } from '../../system/shared-lock.js';
 import type { QueueAddresses } from './queue.js';
+import { HEADER_WORDS, QUEUE_WORDS, queueWord, word } from './register-words.js';
 
 // <linux/virtio_config.h>
 export const Status = {
@@ -18,7 +19,7 @@ export const VIRTIO_RING_F_EVENT_IDX = 1n << 29n;
 /** InterruptStatus bits. */
 export const Interrupt = { usedBuffer: 1, configChange: 2 } as const;
 
-/** What a transport is made for; all of it stays as it is, but the contents of the configuration space. */
+/** What a transport is made for. */
 export interface RegisterLayout {
   /** VIRTIO_ID_*, 0 for a transport without a device. */
   readonly deviceId: number;
@@ -31,46 +32,6 @@ export interface RegisterLayout {
   /** Version 1 of the transport (force-legacy) instead of 2. */
   readonly legacy: boolean;
 }
-
-const word = {
-  deviceId: 0,
-  offeredLow: 1,
-  offeredHigh: 2,
-  legacy: 3,
-  queueCount: 4,
-  configSize: 5,
-  registerLock: 6,
-  queueLock: 7,
-  status: 8,
-  offeredSel: 9,
-  acceptedSel: 10,
-  acceptedLow: 11,
-  acceptedHigh: 12,
-  queueSel: 13,
-  interrupt: 14,
-  configGeneration: 15,
-  notified: 16,
-  resets: 17,
-  pageSize: 18,
-  claims: 19,
-} as const;
-const HEADER_WORDS = 20;
-
-const queueWord = {
-  max: 0,
-  size: 1,
-  ready: 2,
-  generation: 3,
-  descLow: 4,
-  descHigh: 5,
-  driverLow: 6,
-  driverHigh: 7,
-  deviceLow: 8,
-  deviceHigh: 9,
-  align: 10,
-  pfn: 11,
-} as const;
-const QUEUE_WORDS = 12;
 
 /** Registers of a queue that hold one half of an address. */
 export type AddressHalf = 'descLow' | 'descHigh' | 'driverLow' | 'driverHigh' | 'deviceLow' | 'deviceHigh';

@@ -1,18 +1,18 @@
 #!/usr/bin/env python3
-"""The host's side of an enclave's vsock in plain Python; the guest is machine.ts, which tells what its ports do.
+"""The host's side of an enclave's vsock in plain Python; the guest is machine.ts, which tells what its ports do, or linux-guest.c.
 
 usage: client.py unix PATH | tcp BASE | vsock
 
 unix: Firecracker's sockets at PATH. tcp: guest port 7000 + i is at 127.0.0.1:BASE + i, host port 5000 + i at BASE + 100 + i.
 vsock: the same ports of CID 1. Each step prints one line, `NAME ok` or what went wrong.
 """
-import hashlib
 import os
 import select
 import socket
 import sys
 import threading
 import time
+import zlib
 
 KIND, WHERE = sys.argv[1], sys.argv[2] if len(sys.argv) > 2 else ''
 LIMIT = 60
@@ -21,6 +21,10 @@ LIMIT = 60
 def check(condition, *values):
     if not condition:
         raise AssertionError(values)
+
+
+def crc(data):
+    return b'%08x' % zlib.crc32(data)
 
 
 def connect(port, early=b''):
@@ -103,7 +107,7 @@ def half_close():
     sock = connect(7001)
     sock.sendall(data)
     sock.shutdown(socket.SHUT_WR)
-    check(drain(sock) == hashlib.sha256(data).hexdigest().encode())
+    check(drain(sock) == crc(data))
 
 
 def refused():
@@ -128,7 +132,7 @@ def guest_dials():
         sock.sendall(reply)
         sock.close()
         answer = control.recv(1000).split()
-        check(answer == [hashlib.sha256(what).hexdigest().encode() for what in (data, reply)], answer)
+        check(answer == [crc(data), crc(reply)], answer)
     server.close()
     if KIND == 'unix':
         os.unlink(f'{WHERE}_5000')

@@ -195,6 +195,21 @@ test('an address that cannot be had is an error of start()', async () => {
   rmSync(directory, { recursive: true });
 });
 
+test('a thread that fails is told once, and answers no more', async () => {
+  // The first interrupt is an ioctl on no descriptor.
+  const machine = await threadMachine([rng], { irqPlan: { kind: 'kvm', vmFd: -1, irqfds: {} } });
+  const driver = first(machine);
+  driver.start();
+  driver.queue(0).add('', [], [8]);
+  driver.kick(0);
+  await eventually('the failure', () => machine.failures.length > 0);
+  assert.match(String(machine.failures[0]), /Bad file descriptor/);
+  const answer = await machine.thread.state().catch((error: Error) => error.message);
+  assert.is(answer, 'the device thread does not run');
+  await machine.close();
+  assert.is(machine.failures.length, 1);
+});
+
 test('closing drops connections and ends the thread, also when called twice', async () => {
   const sockets: Socket[] = [];
   const server = createServer((socket) => sockets.push(socket.on('error', () => {})));
