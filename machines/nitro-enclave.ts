@@ -1,5 +1,6 @@
 import { closeSync } from 'node:fs';
 import type { Notifier, Vm, VmAccelerator, VmEvent, VmRam } from '../accel/accel.js';
+import type { DebugTarget } from '../src/gdbstub/target.js';
 import type { HostMemoryBackend } from '../src/hostmem/api.js';
 import type { BoardHost, EnclaveBoard, GuestMemory, LoadedGuest } from '../src/hw/i386/api.js';
 import type { DeviceEvent, DevicePlan, DeviceThread } from '../src/hw/virtio/api.js';
@@ -33,8 +34,8 @@ export default async function nitroEnclave(api: ModuleApi): Promise<void> {
   if (system.settings.arch !== 'x86_64') return;
   const { QemuError } = api.sys;
   const i386 = await api.lazy.i386();
-  const traceFault = system.trace.define('nitro_enclave_device_fault', '%s: %s');
-  const traceDevice = system.trace.define('nitro_enclave_device', '%s: %s %s');
+  const traceFault = system.trace.define('virtio_device_fault', '%s: %s');
+  const traceDevice = system.trace.define('virtio_device_event', '%s: %s %s');
 
   class NitroEnclaveMachine extends i386.EnclaveMachine {
     #memory: GuestMemory | undefined;
@@ -45,11 +46,12 @@ export default async function nitroEnclave(api: ModuleApi): Promise<void> {
     #running: Running | undefined;
     #requested = false;
     readonly #eventfds: number[] = [];
+    #last: Promise<unknown> = Promise.resolve();
     #launched = false;
 
     override preflight(): void {
-      this.#accelerator;
       if (this.kernel === '') throw new QemuError('nitro-enclave: -kernel <eif-file> is required');
+      this.#accelerator;
     }
 
     get #accelerator(): VmAccelerator {
@@ -114,12 +116,15 @@ export default async function nitroEnclave(api: ModuleApi): Promise<void> {
       const cpus = this.smp.cpus;
       const config = { ram: this.#ram, cpus, cpuModel: this.#cpuModel, board: () => host.plan() };
       const vm = await this.#accelerator.createVm(config);
-      system.onExit(async () => {
-        await vm.close();
-        await devices.close();
-        host.close();
-        for (const fd of this.#eventfds.splice(0)) closeSync(fd);
-      });
+      system.onExit(() =>
+        this.#turn(async () => {
+          this.#running = undefined;
+          await vm.close();
+          await devices.close();
+          host.close();
+          for (const fd of this.#eventfds.splice(0)) closeSync(fd);
+        }),
+      );
       host.connect(openIrqLines(vm.irqs));
       vm.onEvent((event) => this.#vmEvent(event));
       await devices.start({ ram: this.#ram, irqs: vm.irqs, devices: await this.#devicePlans(board, vm) });
@@ -161,18 +166,19 @@ export default async function nitroEnclave(api: ModuleApi): Promise<void> {
     async #openEnclave({ nsm, vsock }: EnclaveBoard, { eif }: LoadedGuest): Promise<void> {
       const [{ FaultBoard, openAttestation, addNsmProperties }, { measureFiles, sectionName }, { nsmBoot }] =
         await Promise.all([api.lazy.attestation(), api.lazy.eif(), api.lazy.virtio()]);
-      const measure = async () =>
-        eif === undefined ? undefined : await measureFiles({ kernel: this.kernel, arch: 'x86_64' }, eif);
+      const measure = async (more?: string) =>
+        eif === undefined ? undefined : await measureFiles({ kernel: this.kernel, arch: 'x86_64' }, eif, more);
       const { config, root, strict } = openAttestation(system, this.text('attestation'));
       const faults = new FaultBoard();
       const debugMode = this.isOn('debug-mode');
       const registers = nsmBoot({
-        measurements: await measure(),
+        measurements: await measure(this.initrd === '' ? undefined : this.initrd),
         parentRole: this.text('parent-role'),
         parentId: this.text('parent-id'),
         debugMode,
       });
       nsm.mind = { ...registers, strict, attester: config, faults: faults.buffer };
+      if (vsock !== undefined) vsock.faults = faults.buffer;
       const machine = this;
       const view = {
         root,
@@ -226,33 +232,47 @@ export default async function nitroEnclave(api: ModuleApi): Promise<void> {
       return plans;
     }
 
+    /** The virtual machine takes one request at a time, its end too. */
+    #turn<T>(work: () => Promise<T>): Promise<T> {
+      const next = this.#last.then(work);
+      this.#last = next.catch(() => {});
+      return next;
+    }
+
     override runTarget(): RunTarget {
-      const { vm, host, devices } = this.#built(this.#running);
-      const start = async () => {
-        await devices.resume();
-        await vm.resume();
-      };
-      const stop = async () => {
-        await vm.pause();
-        await devices.pause();
-      };
       return {
-        start: async () => {
-          await start();
-          if (this.#launched) return;
-          this.#launched = true;
-          system.events.emit({ type: 'enclave-started', cid: this.#enclave?.cid ?? 0 });
-        },
-        stop,
-        reset: async () => {
-          const { running } = system.run;
-          if (running) await stop();
-          await devices.reset();
-          host.reset();
-          await vm.reset((await this.#load()).state);
-          if (running) await start();
-        },
+        start: () => this.#whileThere((running) => this.#start(running)),
+        stop: () => this.#whileThere((running) => this.#stop(running)),
+        reset: () => this.#whileThere((running) => this.#reset(running)),
       };
+    }
+
+    async #whileThere(work: (running: Running) => Promise<void>): Promise<void> {
+      await this.#turn(async () => {
+        if (this.#running !== undefined) await work(this.#running);
+      });
+    }
+
+    async #start({ vm, devices }: Running): Promise<void> {
+      await devices.resume();
+      await vm.resume();
+      if (this.#launched) return;
+      this.#launched = true;
+      system.events.emit({ type: 'enclave-started', cid: this.#enclave?.cid ?? 0 });
+    }
+
+    async #stop({ vm, devices }: Running): Promise<void> {
+      await vm.pause();
+      await devices.pause();
+    }
+
+    async #reset(machine: Running): Promise<void> {
+      const { running } = system.run;
+      if (running) await this.#stop(machine);
+      await machine.devices.reset();
+      machine.host.reset();
+      await machine.vm.reset((await this.#load()).state);
+      if (running) await this.#start(machine);
     }
 
     /** One at a time: the guest may well ask again until it is stopped. */
@@ -309,7 +329,17 @@ export default async function nitroEnclave(api: ModuleApi): Promise<void> {
     }
 
     override get cpuAccess(): CpuAccess | undefined {
-      return this.#running?.vm;
+      const { vm } = this.#running ?? {};
+      if (vm === undefined) return undefined;
+      return {
+        readRegisters: (cpu) => this.#turn(() => vm.readRegisters(cpu)),
+        translate: (cpu, address) => this.#turn(() => vm.translate(cpu, address)),
+        injectNmi: () => this.#turn(() => vm.injectNmi()),
+      };
+    }
+
+    override get debugTarget(): DebugTarget | undefined {
+      return this.#running?.vm.debug;
     }
 
     override cpus(): CpuInfo[] {

@@ -204,10 +204,11 @@ export class QmpSession {
   #check(message: JsonValue): Request | RequestError {
     const request = checkEnvelope(message, this.#oobEnabled);
     if (request instanceof RequestError) return request;
-    if (!this.#negotiated && request.command !== 'qmp_capabilities') {
+    const negotiation = request.command === 'qmp_capabilities';
+    if (!this.#negotiated && !negotiation) {
       return new RequestError("Expecting capabilities negotiation with 'qmp_capabilities'", 'CommandNotFound');
     }
-    if (request.oob && this.#dispatcher.isOobAllowed(request.command) === false) {
+    if (request.oob && (negotiation || this.#dispatcher.isOobAllowed(request.command) === false)) {
       return new RequestError(`The command ${request.command} does not support OOB`);
     }
     return request;

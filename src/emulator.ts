@@ -202,6 +202,13 @@ export class Emulator {
     await this.#at(gdb.location, async () => startGdb(this.#system, gdb, await this.#monitors.humanMonitor()));
   }
 
+  async #startQtest(): Promise<void> {
+    const { qtest, qtestLog } = this.#config;
+    if (qtest === undefined) return;
+    const { startQtest } = await import('./cli/start-qtest.js');
+    await this.#at(qtest.location, () => startQtest(this.#system, qtest, qtestLog));
+  }
+
   /** Builds the machine and, without -S, launches it; a failure ends the process. A second call is an error. */
   async exitPreconfig(): Promise<void> {
     if (this.#built) throw new QemuError('The command is permitted only before machine initialization');
@@ -244,6 +251,7 @@ export class Emulator {
     await openMuxes(system);
     system.run.attach(machine.runTarget());
     await this.#startGdb();
+    await this.#startQtest();
     system.phase = 'ready';
     if (this.#config.loadvm) {
       await this.#at(undefined, () => {

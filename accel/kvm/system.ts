@@ -49,6 +49,8 @@ const KVM_CAP_TSC_DEADLINE_TIMER = 72;
 
 const LEAF_1_ECX_TSC_DEADLINE = 2 ** 24;
 const LEAF_1_ECX_HYPERVISOR = 2 ** 31;
+/** Of Hyper-V's interface, which no guest is shown (asm/hyperv-tlfs.h). */
+const HYPERV_MSRS = { first: 0x40000000, last: 0x400001ff };
 const CPUID_INDEX_SIGNIFICANT = 1;
 const MANY = 1024;
 
@@ -98,7 +100,8 @@ function msrIndices(host: KvmParts['host'], fd: number): number[] {
   const list = Buffer.alloc(4 + 4 * MANY);
   list.writeUInt32LE(MANY);
   host.ioctl(fd, KVM_GET_MSR_INDEX_LIST, list);
-  return Array.from({ length: list.readUInt32LE() }, (_, i) => list.readUInt32LE(4 + 4 * i));
+  const indices = Array.from({ length: list.readUInt32LE() }, (_, i) => list.readUInt32LE(4 + 4 * i));
+  return indices.filter((index) => index < HYPERV_MSRS.first || index > HYPERV_MSRS.last);
 }
 
 /** With what KVM gives although it does not list it (Documentation/virt/kvm/api.rst, 4.46). */

@@ -46,6 +46,8 @@ export class VcpuHandle {
     host.takeKicks();
     this.#worker = new Worker(worker, { workerData: data, transferList: boardPorts(data.board) });
     this.started = new Promise((resolve, reject) => this.#waiting.set(0, { resolve: () => resolve(), reject }));
+    // Nobody may be waiting yet when another step of the machine's making fails.
+    this.started.catch(() => {});
     this.#worker.on('message', (reply: VcpuReply) => this.#take(reply));
     this.#ended = new Promise((resolve) => {
       this.#worker.once('error', (error) => this.#die(`vCPU thread: ${error.message}`));

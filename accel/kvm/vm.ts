@@ -97,8 +97,8 @@ export class KvmVm implements Vm {
   }
 
   #stopped(cpu: number, stop: VcpuStop): void {
-    if (this.#closed !== undefined) return;
     const tell = () => {
+      if (this.#closed !== undefined) return;
       const event: VmEvent = stop.type === 'reset' ? stop : { ...stop, cpu };
       for (const listener of this.#listeners) listener(event);
     };
@@ -111,16 +111,24 @@ export class KvmVm implements Vm {
     this.#listeners.push(callback);
   }
 
+  /** Descriptors of a closed machine may be somebody else's by now. */
+  #checkOpen(): void {
+    if (this.#closed !== undefined) throw new Error('the virtual machine is closed');
+  }
+
   addNotifier({ address, value, eventfd }: Notifier): void {
+    this.#checkOpen();
     this.#resources.addIoeventfd(address, value, eventfd);
   }
 
   async reset(state: CpuState): Promise<void> {
+    this.#checkOpen();
     await this.#resources.resetChips();
     await this.#each((vcpu, index) => vcpu.call('reset', index === 0 ? state : undefined));
   }
 
   async resume(): Promise<void> {
+    this.#checkOpen();
     const still = this.#still;
     if (still === undefined) return;
     this.#still = undefined;

@@ -195,15 +195,14 @@ export function member(map: Cbor, key: string): Cbor | undefined {
   return map.entries.find(([name]) => name.type === 'text' && name.value === key)?.[1];
 }
 
-/** The initial byte and argument of an item, in the shortest form or in `width` bytes. */
+/** The initial byte and argument of an item, in the shortest form or in eight bytes. */
 function head(major: number, value: bigint | number, width?: 8): Buffer {
-  const n = BigInt(value);
-  if (width === undefined && n < 24n) return Buffer.from([(major << 5) | Number(n)]);
-  const size = width ?? (n < 0x100n ? 1 : n < 0x1_0000n ? 2 : n < 0x1_0000_0000n ? 4 : 8);
-  const bytes = Buffer.alloc(1 + size);
-  bytes[0] = (major << 5) | (24 + Math.log2(size));
-  if (size === 8) bytes.writeBigUInt64BE(n, 1);
-  else bytes.writeUIntBE(Number(n), 1, size);
+  const n = Number(value);
+  const size = width ?? (n < 24 ? 0 : n < 0x100 ? 1 : n < 0x1_0000 ? 2 : n < 0x1_0000_0000 ? 4 : 8);
+  const bytes = Buffer.allocUnsafe(1 + size);
+  bytes[0] = (major << 5) | (size === 0 ? n : 24 + Math.log2(size));
+  if (size === 8) bytes.writeBigUInt64BE(BigInt(value), 1);
+  else if (size > 0) bytes.writeUIntBE(n, 1, size);
   return bytes;
 }
 

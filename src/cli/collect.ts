@@ -144,6 +144,12 @@ export class OptionCollector {
     s: (_, location) => {
       this.config.gdb = { text: 'tcp::1234', location };
     },
+    qtest: (value, location) => {
+      this.config.qtest = { text: value, location };
+    },
+    'qtest-log': (value) => {
+      this.config.qtestLog = value;
+    },
     serial: (value, location) => {
       this.#noSerial = false;
       this.config.serials.push({ text: value, location });

@@ -59,6 +59,10 @@ export interface StartConfig {
   parallels: CharOption[];
   /** -gdb; the last one counts. */
   gdb: CharOption | undefined;
+  /** -qtest; the last one counts. */
+  qtest: CharOption | undefined;
+  /** -qtest-log. */
+  qtestLog: string | undefined;
   monitors: MonitorOption[];
   cpu: string | undefined;
   name: { guest?: string };
@@ -100,6 +104,8 @@ export function emptyConfig(): StartConfig {
     devices: [],
     serials: [],
     gdb: undefined,
+    qtest: undefined,
+    qtestLog: undefined,
     parallels: [],
     monitors: [],
     cpu: undefined,

@@ -57,11 +57,9 @@ export async function startAccelerator(
     options.length > 0 ? { options, named: false } : await defaultAccelerators(system, machine);
   if (choice.note !== undefined) report.info(choice.note);
   for (const option of choice.options) {
-    const known = await system.modules.load('accel', option.name);
-    const type = known ? system.types.get(`${option.name}-accel`) : undefined;
+    const type = await acceleratorType(system, option);
     if (type === undefined) {
       failed = true;
-      report.error(new QemuError(`invalid accelerator ${option.name}`), option.location);
       continue;
     }
     const { runs } = type.data as unknown as AcceleratorClassData;
@@ -79,6 +77,19 @@ export async function startAccelerator(
     return accel;
   }
   throw new Reported();
+}
+
+/** Loads an accelerator's module; what is wrong with it is reported. @returns undefined then */
+async function acceleratorType(system: System, { name, location }: AccelOption): Promise<ObjectClass | undefined> {
+  try {
+    const known = await system.modules.load('accel', name);
+    const type = known ? system.types.get(`${name}-accel`) : undefined;
+    if (type === undefined) throw new QemuError(`invalid accelerator ${name}`);
+    return type;
+  } catch (error) {
+    system.report.error(asError(error), location);
+    return undefined;
+  }
 }
 
 async function tryAccelerator(

@@ -1,4 +1,5 @@
 import type { QomObject } from '../qom/object.js';
+import type { QtestTarget } from '../qtest/target.js';
 import type { Machine } from './machine.js';
 
 /**
@@ -13,6 +14,8 @@ export interface Accelerator extends QomObject {
    * @throws QemuError when the host lacks it, naming cause and fix
    */
   initMachine(machine: Machine): void | Promise<void>;
+  /** Opens the machine to tests (`-qtest`), where its CPUs do nothing. Called once, when the machine is complete. */
+  openQtest?(): Promise<QtestTarget>;
   /** Gives everything back; safe to call twice. */
   shutdown(): void | Promise<void>;
 }

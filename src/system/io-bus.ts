@@ -20,10 +20,15 @@ export interface IoMapping {
 /** One address space of register windows: I/O ports, or MMIO. Where nothing answers, reads give ones. */
 export class IoBus {
   readonly #mappings: readonly IoMapping[];
+  readonly #beyond: IoBus | undefined;
   #last: IoMapping | undefined;
 
-  /** @throws Error when two windows overlap */
-  constructor(mappings: readonly IoMapping[]) {
+  /**
+   * @param beyond answers where no window does, instead of the ones
+   * @throws Error when two windows overlap
+   */
+  constructor(mappings: readonly IoMapping[], beyond?: IoBus) {
+    this.#beyond = beyond;
     this.#mappings = [...mappings].sort((a, b) => a.base - b.base);
     let end = 0;
     for (const { base, size } of this.#mappings) {
@@ -34,13 +39,15 @@ export class IoBus {
 
   read(address: number, data: Uint8Array): void {
     const mapping = this.#find(address);
-    if (mapping === undefined) data.fill(0xff);
-    else mapping.window.read(address - mapping.base, data);
+    if (mapping !== undefined) mapping.window.read(address - mapping.base, data);
+    else if (this.#beyond !== undefined) this.#beyond.read(address, data);
+    else data.fill(0xff);
   }
 
   write(address: number, data: Uint8Array): void {
     const mapping = this.#find(address);
-    mapping?.window.write(address - mapping.base, data);
+    if (mapping !== undefined) mapping.window.write(address - mapping.base, data);
+    else this.#beyond?.write(address, data);
   }
 
   #find(address: number): IoMapping | undefined {

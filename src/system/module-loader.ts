@@ -35,6 +35,7 @@ async function loadFile(file: string): Promise<unknown> {
  */
 export function createModuleLoader(api: () => ModuleApi, directory: string | undefined): ModuleLoader {
   const loaded = new Map<string, Promise<void>>();
+  const reported = new Set<QemuError>();
 
   function find(kind: Kind, name: string): string | undefined {
     if (!wellFormed.test(name)) return undefined;
@@ -54,6 +55,12 @@ export function createModuleLoader(api: () => ModuleApi, directory: string | und
       const [line = ''] = asError(error).message.split('\n');
       throw new QemuError(`failed to load module '${kind}-${name}' from '${file}': ${line}`, { cause: error });
     }
+  }
+
+  function reportOnce(error: unknown): void {
+    if (!(error instanceof QemuError)) throw error;
+    if (!reported.has(error)) api().system.report.error(error);
+    reported.add(error);
   }
 
   const loader: ModuleLoader = {
@@ -87,7 +94,7 @@ export function createModuleLoader(api: () => ModuleApi, directory: string | und
     },
     async loadAll() {
       for (const kind of ['accel', 'machine'] as const) {
-        for (const name of await loader.names(kind)) await loader.load(kind, name);
+        for (const name of await loader.names(kind)) await loader.load(kind, name).catch(reportOnce);
       }
     },
   };

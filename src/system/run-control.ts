@@ -25,7 +25,7 @@ export interface RunTarget {
   /** Lets the guest run; the first call is the launch. A rejection leaves the machine stopped. */
   start(): void | Promise<void>;
   stop(): void | Promise<void>;
-  /** Absent: the guest cannot be reset, a reset request ends the machine. */
+  /** Absent: the guest cannot be reset, a reset request ends the machine. A rejection leaves it stopped for good. */
   reset?(): void | Promise<void>;
 }
 
@@ -140,10 +140,22 @@ export class RunControl {
       return this.requestShutdown(cause);
     }
     await this.#queue(async () => {
-      await target?.reset?.();
+      await this.#reset(target);
       this.#events.emit({ type: 'reset', cause });
       if (this.#state !== 'running') this.#set('prelaunch');
     });
+  }
+
+  /** A machine that cannot be reset is in no state to go on. */
+  async #reset(target: RunTarget | undefined): Promise<void> {
+    try {
+      await target?.reset?.();
+    } catch (error) {
+      const wasRunning = this.running;
+      this.#set('internal-error');
+      if (wasRunning) this.#events.emit({ type: 'stop' });
+      throw error;
+    }
   }
 
   /** Presses the power button. */

@@ -6,18 +6,21 @@ import { readCertificate } from '../../src/attestation/certificate.js';
 import { createRoot } from '../../src/attestation/chain.js';
 import { decodeSign1, verifyEs384 } from '../../src/attestation/cose.js';
 import { decodeDocument } from '../../src/attestation/document.js';
-import { NitroSecureModule } from '../../src/attestation/nsm.js';
+import { NitroSecureModule, RESPONSE_LIMIT } from '../../src/attestation/nsm.js';
 import { verifyDocument } from '../../src/attestation/verify.js';
 import { awsDocument, awsDocumentTime } from '../support/attestation.js';
 import { deadline } from '../support/deadline.js';
-import { median } from '../support/load-client.js';
+import { threadMachine } from '../support/device-thread.js';
 
 const bench = suite('attestation');
 
-const rounds = 15;
-const perRound = 20;
+const rounds = 40;
+const perRound = 15;
 
-/** Medians, ms of one operation of each side; the sides take turns, so that a busy host slows both. */
+/**
+ * Milliseconds of one operation of each side, in its fastest round: a busy host delays a thread that was woken far more
+ * than one that runs. The sides take turns.
+ */
 async function compare(ours: () => unknown, bare: () => unknown): Promise<[ours: number, bare: number]> {
   const times: [number[], number[]] = [[], []];
   for (let round = 0; round < rounds + 2; round++) {
@@ -28,7 +31,7 @@ async function compare(ours: () => unknown, bare: () => unknown): Promise<[ours:
       if (round >= 2) times[side]?.push((performance.now() - started) / perRound);
     }
   }
-  return [median(times[0]), median(times[1])];
+  return [Math.min(...times[0]), Math.min(...times[1])];
 }
 
 function report(what: string, [ours, bare]: [number, number]): number {
@@ -43,18 +46,55 @@ const request = Buffer.from(
   'hex',
 );
 
+const SIGNED = { mode: 'signed', root: createRoot(Date.now()) } as const;
+
 bench('the module answers attestation requests at 0.7 of the rate of bare P-384 signatures', async () => {
-  const attest = createAttester({ mode: 'signed', root: createRoot(Date.now()) });
+  const attest = createAttester(SIGNED);
   const nsm = new NitroSecureModule({ moduleId: 'i-1-enc2', attest, random: randomBytes, strict: true });
   for (let index = 0; index < 16; index++) nsm.pcrs.lock(index);
-  const { privateKey: key } = generateKeyPairSync('ec', { namedCurve: 'P-384' });
   const answer = await deadline('the first answer', nsm.handle(request));
-  const figures = await compare(
-    () => nsm.handle(request),
-    () => sign('sha384', answer, { key, dsaEncoding: 'ieee-p1363' }),
-  );
-  assert.ok(report('attestation request', figures) >= 0.7);
+  const figures = await compare(() => nsm.handle(request), bareSignature(answer));
+  assert.ok(report('request to the module', figures) >= 0.7);
 });
+
+bench('so does the device in its thread, from the ring to the interrupt', async () => {
+  const mind = { moduleId: 'i-1-enc2', strict: true, pcrs: new Map(), locked: 16, attester: SIGNED };
+  const machine = await threadMachine([{ kind: 'nsm', mind }]);
+  const [driver] = machine.drivers;
+  assert.ok(driver);
+  driver.start();
+  const buffers = [
+    { at: machine.guest.alloc(4096), length: request.length, flags: 0 },
+    { at: machine.guest.alloc(RESPONSE_LIMIT), length: RESPONSE_LIMIT, flags: 2 },
+  ] as const;
+  machine.guest.memory.write(buffers[0].at, request);
+  let answer: Uint8Array = new Uint8Array();
+  // As a vCPU would: this thread sleeps until the interrupt.
+  const ask = (): void => {
+    const queue = driver.queue(0);
+    for (const buffer of buffers) queue.addPlaced('', [buffer]);
+    driver.kick(0);
+    const used = [];
+    while (used.length < 2) {
+      if (Atomics.wait(machine.irqs.kickWord, 0, 0, 10_000) === 'timed-out') throw new Error('no interrupt');
+      machine.irqs.take();
+      driver.acknowledge();
+      used.push(...queue.takeAll());
+    }
+    answer = used[1]?.bytes ?? answer;
+  };
+  ask();
+  assert.ok(answer.length > 4000);
+  const figures = await compare(ask, bareSignature(answer));
+  await machine.close();
+  assert.ok(report('request to the device', figures) >= 0.7);
+});
+
+/** What no attestation can do without. */
+function bareSignature(bytes: Uint8Array): () => unknown {
+  const { privateKey: key } = generateKeyPairSync('ec', { namedCurve: 'P-384' });
+  return () => sign('sha384', bytes, { key, dsaEncoding: 'ieee-p1363' });
+}
 
 bench('a document is verified at half the rate of its bare signature checks', async () => {
   const message = decodeSign1(awsDocument);

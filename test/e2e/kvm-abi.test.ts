@@ -9,6 +9,7 @@ import * as abi from '../../accel/kvm/abi.js';
 import { encodeMsrs } from '../../accel/kvm/power-on.js';
 import { decodeRegisters, encodeRegs, encodeSregs } from '../../accel/kvm/registers.js';
 import { decodeCpuid, encodeCpuid } from '../../accel/kvm/system.js';
+import { featureWords } from '../../src/hw/i386/cpuid/features.js';
 import type { Segment } from '../../src/hw/i386/gdt.js';
 
 const test = suite('kvm abi e2e');
@@ -64,6 +65,35 @@ checked('every number is that of the header', () => {
     told,
   );
   assert.ok(told.length > 90);
+});
+
+checked('paravirtual features have the bits of the header', () => {
+  const header: Record<string, string> = {
+    'kvm-nopiodelay': 'NOP_IO_DELAY',
+    'kvm-mmu': 'MMU_OP',
+    'kvm-asyncpf': 'ASYNC_PF',
+    'kvm-steal-time': 'STEAL_TIME',
+    'kvm-pv-eoi': 'PV_EOI',
+    'kvm-pv-unhalt': 'PV_UNHALT',
+    'kvm-pv-tlb-flush': 'PV_TLB_FLUSH',
+    'kvm-asyncpf-vmexit': 'ASYNC_PF_VMEXIT',
+    'kvm-pv-ipi': 'PV_SEND_IPI',
+    'kvm-poll-control': 'POLL_CONTROL',
+    'kvm-pv-sched-yield': 'PV_SCHED_YIELD',
+    'kvm-asyncpf-int': 'ASYNC_PF_INT',
+    'kvm-msi-ext-dest-id': 'MSI_EXT_DEST_ID',
+    'kvmclock-stable-bit': 'CLOCKSOURCE_STABLE_BIT',
+  };
+  const word = featureWords.find(({ leaf, register }) => leaf === 0x40000001 && register === 'eax');
+  const bits = Object.keys(header).map((name) => `${name} ${word?.names.indexOf(name)}`);
+  assert.equal(word?.names.slice(0, 4), ['kvmclock', 'kvm-nopiodelay', 'kvm-mmu', 'kvmclock']);
+  const lines = Object.entries(header).map(([name, macro]) => `printf("${name} %d\\n", KVM_FEATURE_${macro});`);
+  const source = join(dir, 'features.c');
+  writeFileSync(
+    source,
+    `#include <asm/kvm_para.h>\n#include <stdio.h>\nint main(void) { ${lines.join(' ')} return 0; }\n`,
+  );
+  assert.equal(bits, runC('features', source).trim().split('\n'));
 });
 
 checked('structures are those that the compiler makes', () => {

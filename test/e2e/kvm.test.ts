@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -351,6 +351,28 @@ guestTest(
   },
 );
 
+for (const [cpu, cx16] of [
+  ['host', true],
+  ['host,-cx16', false],
+  ['qemu64', true],
+  ['Conroe', false],
+] as const) {
+  guestTest(
+    `-cpu ${cpu} ${cx16 ? 'shows' : 'hides'} cmpxchg16b`,
+    `mov $1, %eax
+     cpuid
+     mov %ecx, COUNTER
+     say '.'
+     rest`,
+    async (guest) => {
+      await guest.vm.resume();
+      await said(guest, '.');
+      assert.is((counter(guest) & 0x2000n) !== 0n, cx16);
+    },
+    { cpu },
+  );
+}
+
 guestTest(
   'a triple fault is a reset',
   `pushq $0
@@ -468,6 +490,36 @@ guestTest('a running guest is closed, twice', spin, async (guest) => {
   await guest.vm.resume();
   await counting(guest);
   await deadline('the closes', Promise.all([guest.vm.close(), guest.vm.close()]));
+  const refused = (work: Promise<unknown>) =>
+    work.then(
+      () => 'done',
+      (error: Error) => error.message,
+    );
+  assert.is(await deadline('resume', refused(guest.vm.resume())), 'the virtual machine is closed');
+  assert.is(await deadline('registers', refused(guest.vm.readRegisters(0))), 'vCPU thread ended');
+});
+
+test('a machine that cannot be made leaves nothing behind', async () => {
+  if (missing !== undefined) {
+    console.log(`SKIP ${missing}`);
+    return;
+  }
+  const descriptors = () => readdirSync('/proc/self/fd').length;
+  const tasks = () => readdirSync('/proc/self/task').length;
+  let boards = 0;
+  const onBoard = () => {
+    boards += 1;
+    if (boards === 2) throw new Error('no board');
+  };
+  const [fds, threads] = [descriptors(), tasks()];
+  const guest = new KvmGuest('hlt', { cpus: 2, onBoard });
+  const refusal = guest.open().then(
+    () => 'none',
+    (error: Error) => error.message,
+  );
+  assert.is(await deadline('the refusal', refusal), 'no board');
+  await deadline('the close', guest.close());
+  await eventually('all descriptors closed', () => descriptors() <= fds && tasks() <= threads);
 });
 
 /** Ends of a process that has two vCPUs running. */

@@ -290,6 +290,13 @@ session('after close neither runs what waits nor answers what ran', async () => 
   assert.is(peer.take(), '');
 });
 
+session('the negotiation does not run out of band', () => {
+  const peer = new QmpPeer().negotiate(true);
+  assert.equal(peer.ask('{"exec-oob": "qmp_capabilities"}'), [
+    '{"error": {"class": "GenericError", "desc": "The command qmp_capabilities does not support OOB"}}',
+  ]);
+});
+
 session('nothing after the command that ends the machine is looked at, events still go out', async () => {
   const dispatcher: FakeDispatcher = new FakeDispatcher({
     quit: {

@@ -21,10 +21,10 @@ export function plainCbor(value: Plain): Buffer {
     if (n < 24) return Buffer.from([(major << 5) | n]);
     if (n < 256) return Buffer.from([(major << 5) | 24, n]);
     if (n < 65_536) return Buffer.from([(major << 5) | 25, n >> 8, n & 255]);
+    const size = n < 2 ** 32 ? 4 : 8;
     const bytes = Buffer.alloc(9);
-    bytes[0] = (major << 5) | 27;
     bytes.writeBigUInt64BE(BigInt(n), 1);
-    return bytes;
+    return Buffer.concat([Buffer.from([(major << 5) | (size === 4 ? 26 : 27)]), bytes.subarray(9 - size)]);
   };
   if (value === null) return Buffer.from([0xf6]);
   if (typeof value === 'boolean') return Buffer.from([value ? 0xf5 : 0xf4]);

@@ -54,6 +54,8 @@ export function assemble(source: string, address = ENTRY): Buffer {
 export interface GuestOptions {
   readonly cpus?: number;
   readonly cpu?: string;
+  /** Called when a vCPU is given its board. */
+  readonly onBoard?: (() => void) | undefined;
 }
 
 /** A guest of a few instructions with a probe on its ports and one on its memory. */
@@ -85,7 +87,7 @@ export class KvmGuest {
 
   /** Makes the machine and resets it. */
   async open(): Promise<this> {
-    const { cpus = 1, cpu = 'host' } = this.#options;
+    const { cpus = 1, cpu = 'host', onBoard } = this.#options;
     const parts = { host, QemuError };
     this.#fd = openSync('/dev/kvm', constants.O_RDWR);
     const system = openKvm(parts, this.#fd, 'test');
@@ -97,7 +99,10 @@ export class KvmGuest {
       })),
       cpus,
       cpuModel: parseCpuModel('x86_64', cpu),
-      board: () => ({ ports: [this.ports.device(PORT)], mmio: [this.mmio.device(MMIO)] }),
+      board: () => {
+        onBoard?.();
+        return { ports: [this.ports.device(PORT)], mmio: [this.mmio.device(MMIO)] };
+      },
     };
     const worker = new URL('./probe.worker.js', import.meta.url);
     this.#vm = await KvmVm.create(parts, system, config, guestCpuid(system.cpuid, config.cpuModel, cpus), worker);

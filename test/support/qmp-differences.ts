@@ -35,6 +35,8 @@ interface Message {
 
 /** Compares class and text of errors, the shape of what is returned, ids, events and ends. */
 export function differencesOf(command: string, ours: Answer, theirs: Answer): Difference[] {
+  // Where only one has ended, it did not come to the rest.
+  if (ours.end !== theirs.end) return [{ command, at: 'end', ours: ours.end ?? '', theirs: theirs.end ?? '' }];
   const [left, right] = [ours.lines.map(parse), theirs.lines.map(parse)];
   const replies = (messages: readonly Message[]): Message[] => messages.filter(({ event }) => event === undefined);
   const events = (messages: readonly Message[]): string =>
@@ -43,7 +45,6 @@ export function differencesOf(command: string, ours: Answer, theirs: Answer): Di
   const compare = (at: string, a: string, b: string): void => {
     if (a !== b) found.push({ at, ours: a, theirs: b });
   };
-  compare('end', ours.end ?? '', theirs.end ?? '');
   compare('events', events(left), events(right));
   const [a, b] = [replies(left), replies(right)];
   compare('lines', a.map(summary).join('\n'), b.map(summary).join('\n'));

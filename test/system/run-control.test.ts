@@ -79,6 +79,18 @@ test('a machine that cannot be reset is shut down instead, with the line QEMU pr
   assert.equal(seen, ['resume', 'cpus are not resettable, terminating', 'shutdown host-qmp-system-reset']);
 });
 
+test('a reset that fails stops the machine for good', async () => {
+  const reset = () => {
+    throw new Error('no image');
+  };
+  const { run, seen } = fixture({ start: () => {}, stop: () => {}, reset });
+  await run.resume();
+  const failed = await run.requestReset('guest-reset').catch((error) => asError(error).message);
+  assert.is(failed, 'no image');
+  assert.is(run.state, 'internal-error');
+  assert.equal(seen, ['resume', 'stop']);
+});
+
 test('a launch that fails leaves the machine where it was, and may be tried again', async () => {
   let attempts = 0;
   const { run } = fixture({

@@ -10,6 +10,8 @@ import { GSI_COUNT } from './irq-lines.js';
 
 const PIC_IRQS = 16;
 const TIMER_IRQ = 0;
+/** All global system interrupts but the timer's. */
+const DEVICE_LINES = (1 << GSI_COUNT) - 1 - (1 << TIMER_IRQ);
 
 /** What chips do to CPUs besides interrupting them. */
 export interface CpuSignals {
@@ -26,6 +28,8 @@ export interface ChipsConfig {
   /** Guest time in nanoseconds; never goes back. */
   readonly now: () => number;
   readonly signals: CpuSignals;
+  /** Told of each change of a line, the timer's too. */
+  readonly watch?: (gsi: number, level: boolean) => void;
 }
 
 /**
@@ -41,12 +45,14 @@ export class InterruptChips {
   readonly #pic: PicPair;
   readonly #ioapic: IoApic;
   readonly #now: () => number;
+  readonly #watch: ChipsConfig['watch'];
   #pit: I8254;
   /** Lines that are up. */
   #lines = 0;
 
-  constructor({ cpus, now, signals }: ChipsConfig) {
+  constructor({ cpus, now, signals, watch }: ChipsConfig) {
     this.#now = now;
+    this.#watch = watch;
     const port = {
       now,
       command: (from: LocalApic, low: number, high: number) => sendCommand(this.#apics, from, low, high),
@@ -83,19 +89,17 @@ export class InterruptChips {
 
   /** Takes what `SharedIrqWords.take` gives: lines that are up, and lines that rose since the last call. */
   applyLines(levels: number, edges: number): void {
-    let changed = (levels ^ this.#lines) | edges;
+    let changed = ((levels ^ this.#lines) | edges) & DEVICE_LINES;
     while (changed !== 0) {
       const gsi = 31 - Math.clz32(changed);
       const bit = 1 << gsi;
       changed &= ~bit;
-      if (gsi >= GSI_COUNT) continue;
       if (edges & bit) {
         this.#setLine(gsi, false);
         this.#setLine(gsi, true);
       }
       this.#setLine(gsi, (levels & bit) !== 0);
     }
-    this.#lines = levels;
   }
 
   /** The vector that the CPU would be interrupted with if it took interrupts, or undefined. */
@@ -135,6 +139,9 @@ export class InterruptChips {
   }
 
   #setLine(gsi: number, level: boolean): void {
+    const bit = 1 << gsi;
+    if (((this.#lines & bit) !== 0) !== level) this.#watch?.(gsi, level);
+    this.#lines = level ? this.#lines | bit : this.#lines & ~bit;
     if (gsi < PIC_IRQS) this.#pic.setLine(gsi, level);
     this.#ioapic.setLine(gsi, level);
   }

@@ -1,4 +1,5 @@
 import { randomFillSync } from 'node:crypto';
+import { FaultBoard } from '../../attestation/faults.js';
 import type { GuestMemory } from '../../system/guest-memory.js';
 import type { IrqLine } from '../../system/irq.js';
 import type { TraceValue } from '../../system/trace.js';
@@ -11,6 +12,7 @@ import type { VirtioRegisters } from './registers.js';
 import { RngDevice } from './rng.js';
 import { openBackend } from './vsock/backends.js';
 import { VsockDevice } from './vsock/device.js';
+import { FaultyBackend } from './vsock/faulty.js';
 import { HeartbeatBackend } from './vsock/heartbeat.js';
 import { Muxer } from './vsock/muxer.js';
 import { VhostUserVsock } from './vsock/vhost-user.js';
@@ -76,7 +78,8 @@ function openVsock(device: DeviceKind & { kind: 'vsock' }, surroundings: Surroun
   const { after } = surroundings.timers;
   const loop = openLoop(surroundings);
   const inner = openBackend(device.backend);
-  const backend = device.heartbeat ? new HeartbeatBackend(inner, heartbeat) : inner;
+  const beating = device.heartbeat ? new HeartbeatBackend(inner, heartbeat) : inner;
+  const backend = device.faults === undefined ? beating : new FaultyBackend(beating, new FaultBoard(device.faults));
   const muxer: Muxer = new Muxer({ guestCid, backend, limits, after, output: () => wire.output(), trace });
   const wire = new VsockDevice({ queues: loop, muxer, later: setImmediate, trace });
   loop.attach(wire);

@@ -30,6 +30,8 @@ export type DeviceKind =
       /** Answer the enclave's heartbeat where the backend does not. */
       readonly heartbeat: boolean;
       readonly limits?: Partial<MuxerLimits> | undefined;
+      /** What is to go wrong: FaultBoard.buffer. */
+      readonly faults?: SharedArrayBuffer | undefined;
     }
   | {
       /** Vsock of another process (QEMU's vhost-user-vsock); its registers are made for CID 0. */

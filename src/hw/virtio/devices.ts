@@ -53,6 +53,8 @@ export class VirtioVsock extends VirtioDevice {
   /** The host's side; the machine chooses. */
   backend: VsockBackendPlan | undefined;
   heartbeat = false;
+  /** What is to go wrong: FaultBoard.buffer. */
+  faults: SharedArrayBuffer | undefined;
 
   protected override get model() {
     return vsockLayout(this.guestCid, false);
@@ -66,8 +68,8 @@ export class VirtioVsock extends VirtioDevice {
   }
 
   override kind(): DeviceKind {
-    const { guestCid, backend, heartbeat } = this;
-    return { kind: 'vsock', guestCid, backend, heartbeat };
+    const { guestCid, backend, heartbeat, faults } = this;
+    return { kind: 'vsock', guestCid, backend, heartbeat, faults };
   }
 }
 

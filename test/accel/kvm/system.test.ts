@@ -28,7 +28,7 @@ function fakeKvm(differences: Record<number, number> = {}, version = 12): KvmPar
       case KVM_GET_VCPU_MMAP_SIZE:
         return 12288;
       case KVM_GET_MSR_INDEX_LIST:
-        Buffer.from(new Uint32Array([2, 0x10, 0xc0000102]).buffer).copy(argument as Buffer);
+        Buffer.from(new Uint32Array([3, 0x10, 0x40000021, 0xc0000102]).buffer).copy(argument as Buffer);
         return 0;
       case KVM_GET_SUPPORTED_CPUID:
         encodeCpuid([{ leaf: 1, subleaf: 0, indexed: false, eax: 1, ebx: 2, ecx: 0x2000, edx: 4 }]).copy(
@@ -44,7 +44,7 @@ function fakeKvm(differences: Record<number, number> = {}, version = 12): KvmPar
 
 const open = (parts: KvmParts): KvmSystem => openKvm(parts, 0, 'A CPU');
 
-test('what KVM tells is kept, with the CPUID bits that it gives unlisted', () => {
+test('what KVM tells is kept, with the CPUID bits that it gives unlisted and without the MSRs of Hyper-V', () => {
   const { cpus, runSize, msrs, cpuid } = open(fakeKvm());
   assert.equal({ cpus, runSize, msrs }, { cpus: { recommended: 4, max: 8 }, runSize: 12288, msrs: [0x10, 0xc0000102] });
   assert.equal(cpuid.leaves, [{ leaf: 1, subleaf: 0, indexed: false, eax: 1, ebx: 2, ecx: 0x81002000, edx: 4 }]);

@@ -1,7 +1,15 @@
 import { createHash } from 'node:crypto';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { NsmMind } from '../../../src/hw/virtio/nsm-mind.js';
+import { readCbor } from '../../../src/attestation/cbor.js';
+import { createRoot } from '../../../src/attestation/chain.js';
+import { FaultBoard } from '../../../src/attestation/faults.js';
+import { verifyDocument } from '../../../src/attestation/verify.js';
+import { NsmMind, type NsmMindPlan } from '../../../src/hw/virtio/nsm-mind.js';
+import { type Plain, plainCbor } from '../../support/attestation.js';
+import { eventually } from '../../support/deadline.js';
+import { threadMachine } from '../../support/device-thread.js';
+import type { MmioDriver, UsedBuffer } from '../../support/virtio-driver.js';
 
 const test = suite('hw/virtio/nsm-mind');
 
@@ -46,6 +54,62 @@ test('documents are those of the attester', async () => {
   // Unsigned ones end with a signature of 64 zero bytes (spec nsm.md, sections 6 and 7).
   const answer = await ask(new NsmMind(plan), attest);
   assert.match(answer, /^a16b4174746573746174696f6ea168646f63756d656e7459....8443a10120a0.*5840(00){64}$/);
+});
+
+const root = createRoot(Date.now());
+const pcr0 = Buffer.alloc(48, 9);
+const faults = new FaultBoard();
+const signing: NsmMindPlan = {
+  moduleId: 'i-1-enc2',
+  strict: true,
+  pcrs: new Map([[0, pcr0]]),
+  locked: 16,
+  attester: { mode: 'signed', root },
+  faults: faults.buffer,
+};
+
+async function askDevice(driver: MmioDriver, request: Plain): Promise<Uint8Array> {
+  const queue = driver.queue(0);
+  queue.add('request', [plainCbor(request)], []);
+  queue.add('response', [], [0x3000]);
+  driver.kick(0);
+  const used: UsedBuffer[] = [];
+  await eventually('the response', () => {
+    used.push(...queue.takeAll());
+    return used.length === 2;
+  });
+  return used[1]?.bytes ?? new Uint8Array();
+}
+
+async function documentFor(driver: MmioDriver, nonce: Uint8Array): Promise<Uint8Array> {
+  const parts = new Map<Plain, Plain>([
+    ['user_data', null],
+    ['nonce', nonce],
+    ['public_key', null],
+  ]);
+  const { item } = readCbor(await askDevice(driver, new Map([['Attestation', parts]])));
+  const fields = item.type === 'map' ? item.entries[0]?.[1] : undefined;
+  const document = fields?.type === 'map' ? fields.entries[0]?.[1] : undefined;
+  return document?.type === 'bytes' ? document.value : new Uint8Array();
+}
+
+test('a device in its thread signs under a root of this thread, and faults reach it', async () => {
+  const machine = await threadMachine([{ kind: 'nsm', mind: signing }]);
+  const [driver] = machine.drivers;
+  assert.ok(driver);
+  driver.start();
+  const nonce = Buffer.from('a nonce');
+  const verify = async () => {
+    const document = await documentFor(driver, nonce);
+    return verifyDocument(document, { root: root.certificate, nonce, pcrs: new Map([[0, pcr0]]) });
+  };
+  assert.ok((await verify()).ok);
+  faults.set('broken-signature', undefined, 1);
+  const broken = await verify();
+  assert.is(broken.ok ? '' : broken.failed, 'signature');
+  assert.equal(faults.active(), []);
+  assert.ok((await verify()).ok);
+  await machine.close();
 });
 
 test.run();

@@ -88,6 +88,28 @@ machine('CPU models come from the CPU types', async () => {
   assert.is(await message('query-cpu-model-expansion', list), sentence);
 });
 
+machine('commands about what is not there look at their arguments first', async () => {
+  const { message } = await fixture();
+  // Sentences of QEMU 7.2; the one about `connected` is of 9.1.
+  const cases: [string, JsonObject, string][] = [
+    ['eject', {}, "Need exactly one of 'device' and 'id'"],
+    ['eject', { device: '' }, "Device '' not found"],
+    ['eject', { id: 'x' }, "Device 'x' not found"],
+    ['eject', { id: '/machine' }, '/machine is not a device'],
+    ['set_password', { protocol: 'spice', password: '' }, 'SPICE is not in use'],
+    ['expire_password', { protocol: 'spice', time: 'now' }, 'SPICE is not in use'],
+    [
+      'set_password',
+      { protocol: 'vnc', password: '', connected: 'fail' },
+      "parameter 'connected' must be 'keep' when 'protocol' is 'vnc'",
+    ],
+    ['device_add', { driver: [] }, "Parameter 'driver' is missing"],
+    ['device_add', { driver: '' }, "'' is not a valid device model name"],
+    ['block_resize', { size: null }, "Invalid parameter type for 'size', expected: integer"],
+  ];
+  for (const [name, args, sentence] of cases) assert.is(await message(name, args), sentence);
+});
+
 machine('an integer is checked for the range of its C type', async () => {
   const { message } = await fixture();
   // Sentences of QEMU 7.2.
