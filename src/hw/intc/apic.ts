@@ -1,7 +1,9 @@
 import type { IoWindow } from '../../system/io-bus.js';
 import { LOCAL_APIC } from '../i386/memory-layout.js';
 import { ApicTimer } from '../timer/apic-timer.js';
+import { Esr, register } from './apic-registers.js';
 import { Delivery } from './delivery.js';
+import { LOCAL_VECTORS, Local, LocalVectors } from './local-vectors.js';
 import { VectorSet } from './vector-set.js';
 
 /** What a local APIC does to its surroundings. */
@@ -19,39 +21,8 @@ export interface ApicPort {
   sipi(cpu: number, vector: number): void;
 }
 
-/** Byte offsets in the page (SDM volume 3, table 11-1). */
-const register = {
-  id: 0x20,
-  version: 0x30,
-  tpr: 0x80,
-  arbitration: 0x90,
-  ppr: 0xa0,
-  eoi: 0xb0,
-  logicalId: 0xd0,
-  destinationFormat: 0xe0,
-  spurious: 0xf0,
-  isr: 0x100,
-  tmr: 0x180,
-  irr: 0x200,
-  esr: 0x280,
-  icrLow: 0x300,
-  icrHigh: 0x310,
-  lvt: 0x320,
-  initialCount: 0x380,
-  currentCount: 0x390,
-  divide: 0x3e0,
-} as const;
-
-/** Numbers of the local vectors, in the order of their registers. */
-const Lvt = { timer: 0, lint0: 3, lint1: 4, error: 5 } as const;
-/** Writable bits of timer, thermal sensor, performance counters, LINT0, LINT1 and error (11.5.1). */
-const LVT_WRITABLE = [0x700ff, 0x107ff, 0x107ff, 0x1a7ff, 0x1a7ff, 0x100ff] as const;
-const LVT_MASKED = 0x10000;
-/** What firmware leaves the boot CPU's LINT0 and LINT1 with: the PIC's interrupts and NMI. */
-const LINT0_EXTINT = Delivery.extInt << 8;
-const LINT1_NMI = Delivery.nmi << 8;
 /** An integrated APIC with six local vectors. */
-const VERSION = 0x14 | ((LVT_WRITABLE.length - 1) << 16);
+const VERSION = 0x14 | ((LOCAL_VECTORS - 1) << 16);
 const SOFTWARE_ENABLED = 0x100;
 /** EOI broadcast suppression, bit 12, is not offered. */
 const SPURIOUS_WRITABLE = 0x1ff;
@@ -60,8 +31,6 @@ const FLAT = 0xf;
 // IA32_APIC_BASE
 const BASE_ENABLED = 0x800;
 const BASE_BOOT_CPU = 0x100;
-/** Bits of the error status register (11.5.3). */
-const Esr = { sendIllegalVector: 0x20, receiveIllegalVector: 0x40, illegalRegister: 0x80 } as const;
 /** Vectors below are the CPU's own. */
 const FIRST_VECTOR = 16;
 const BROADCAST = 0xff;
@@ -74,7 +43,7 @@ export class LocalApic implements IoWindow {
   readonly #isr = new VectorSet();
   readonly #tmr = new VectorSet();
   readonly #irr = new VectorSet();
-  readonly #lvt = new Int32Array(LVT_WRITABLE.length);
+  readonly #local = new LocalVectors();
   #enabled = true;
   #waitsForSipi = false;
   #tpr = 0;
@@ -100,8 +69,7 @@ export class LocalApic implements IoWindow {
     this.#reset();
     if (this.cpu !== 0) return;
     this.#spurious = SOFTWARE_ENABLED | 0xff;
-    this.#lvt[Lvt.lint0] = LINT0_EXTINT;
-    this.#lvt[Lvt.lint1] = LINT1_NMI;
+    this.#local.setVirtualWire();
   }
 
   /** The vector to interrupt the CPU with, or -1. */
@@ -111,7 +79,7 @@ export class LocalApic implements IoWindow {
 
   /** Whether INTR of the PIC reaches the CPU: through LINT0, or past an APIC that is off. */
   get takesExtInt(): boolean {
-    return !this.#enabled || (this.#local(Lvt.lint0) & (LVT_MASKED | 0x700)) === LINT0_EXTINT;
+    return !this.#enabled || this.#local.mode(Local.lint0) === Delivery.extInt;
   }
 
   /** The CPU takes an interrupt. @returns its vector: the spurious one when none is pending any more */
@@ -193,18 +161,18 @@ export class LocalApic implements IoWindow {
 
   /** INTR of the PIC rises; as ExtINT it is not stored, see `takesExtInt`. */
   raiseLint0(): void {
-    this.#raiseLocal(Lvt.lint0);
+    this.#raiseLocal(Local.lint0);
   }
 
   /** The machine's NMI line rises. */
   raiseLint1(): void {
-    this.#raiseLocal(Lvt.lint1);
+    this.#raiseLocal(Local.lint1);
   }
 
   /** The timer's deadline has come. */
   expireTimer(now: number): void {
     this.timer.expire(now);
-    this.#raiseLocal(Lvt.timer);
+    this.#raiseLocal(Local.timer);
   }
 
   read(offset: number, data: Uint8Array): void {
@@ -261,7 +229,7 @@ export class LocalApic implements IoWindow {
     if (offset >= register.isr && offset < register.tmr) return this.#isr.word(index) >>> 0;
     if (offset >= register.tmr && offset < register.irr) return this.#tmr.word(index) >>> 0;
     if (offset >= register.irr && offset < register.esr) return this.#irr.word(index) >>> 0;
-    const local = this.#lvt[(offset - register.lvt) >> 4];
+    const local = this.#local.read((offset - register.lvt) >> 4);
     if (local !== undefined) return local;
     this.#error(Esr.illegalRegister);
     return 0;
@@ -312,7 +280,7 @@ export class LocalApic implements IoWindow {
     this.#isr.clear();
     this.#tmr.clear();
     this.#irr.clear();
-    this.#lvt.fill(LVT_MASKED);
+    this.#local.reset();
     this.#tpr = 0;
     this.#logicalId = 0;
     this.#destinationFormat = FLAT;
@@ -327,26 +295,18 @@ export class LocalApic implements IoWindow {
 
   #setSpurious(value: number): void {
     this.#spurious = value;
-    // Software-disabled, all local vectors are masked (11.4.7.2).
-    if (!(value & SOFTWARE_ENABLED)) for (const [i, entry] of this.#lvt.entries()) this.#lvt[i] = entry | LVT_MASKED;
+    if (!this.takesInterrupts) this.#local.mask();
     this.#update();
   }
 
   #writeLocal(index: number, value: number): void {
-    const writable = LVT_WRITABLE[index];
-    if (writable === undefined) return;
-    this.#lvt[index] = (value & writable) | (this.takesInterrupts ? 0 : LVT_MASKED);
-    if (index === Lvt.timer) this.timer.setMode((value >> 17) & 3);
-  }
-
-  #local(index: number): number {
-    return this.#lvt[index] ?? LVT_MASKED;
+    this.#local.write(index, value, !this.takesInterrupts);
+    if (index === Local.timer) this.timer.setMode((value >> 17) & 3);
   }
 
   #raiseLocal(index: number): void {
-    const entry = this.#local(index);
-    const mode = (entry >> 8) & 7;
-    if (!(entry & LVT_MASKED) && mode !== Delivery.extInt) this.receive(mode, entry & 0xff, false);
+    const mode = this.#local.mode(index);
+    if (mode !== undefined && mode !== Delivery.extInt) this.receive(mode, this.#local.vector(index), false);
   }
 
   #accept(vector: number, level: boolean): void {
@@ -379,7 +339,7 @@ export class LocalApic implements IoWindow {
   #error(bit: number): void {
     this.#errors |= bit;
     // Not one error for each delivery of an error.
-    if ((this.#local(Lvt.error) & 0xff) >= FIRST_VECTOR) this.#raiseLocal(Lvt.error);
+    if (this.#local.vector(Local.error) >= FIRST_VECTOR) this.#raiseLocal(Local.error);
   }
 
   #update(): void {

@@ -4,6 +4,8 @@ const CASCADE = 2;
 const ELCR_MASK = [0xf8, 0xde] as const;
 /** No pin. */
 const NONE = 8;
+/** What an acknowledge cycle gets when nothing is requested any more. */
+const SPURIOUS = 7;
 
 /**
  * One 8259A interrupt controller in its 8086 mode (Intel 8259A data sheet, 231468-003), with the ELCR of PCI chip sets.
@@ -13,7 +15,7 @@ export class I8259 {
   #irr = 0;
   #isr = 0;
   #imr = 0;
-  /** Pins that were high when they were last looked at. */
+  /** Pins that were high when they were last told of; ICW1 forgets them. */
   #lines = 0;
   #elcr = 0;
   #base = 0;
@@ -30,10 +32,15 @@ export class I8259 {
   #autoEoi = false;
   #rotateOnAutoEoi = false;
   readonly #first8: boolean;
+  readonly #changed: () => void;
 
-  /** @param first8 whether it has IRQs 0 to 7 and the cascade */
-  constructor(first8: boolean) {
+  /**
+   * @param first8 whether it has IRQs 0 to 7 and the cascade
+   * @param changed called when `request` may have changed
+   */
+  constructor(first8: boolean, changed: () => void) {
     this.#first8 = first8;
+    this.#changed = changed;
   }
 
   /** State after power-on. */
@@ -42,18 +49,20 @@ export class I8259 {
     this.#initialise();
     this.#expects = 0;
     this.#irr = 0;
+    this.#changed();
   }
 
   /** @param pin 0 to 7 */
   setLine(pin: number, level: boolean): void {
     const bit = 1 << pin;
-    if (!level) {
+    if (level) {
+      if (this.#elcr & bit || !(this.#lines & bit)) this.#irr |= bit;
+      this.#lines |= bit;
+    } else {
       this.#lines &= ~bit;
       if (this.#elcr & bit) this.#irr &= ~bit;
-      return;
     }
-    if (this.#elcr & bit || !(this.#lines & bit)) this.#irr |= bit;
-    this.#lines |= bit;
+    this.#changed();
   }
 
   /** @returns the pin that it asks service for, or -1 */
@@ -76,6 +85,7 @@ export class I8259 {
     if (!this.#autoEoi) this.#isr |= bit;
     else if (this.#rotateOnAutoEoi) this.#first = (pin + 1) & 7;
     if (!(this.#elcr & bit)) this.#irr &= ~bit;
+    this.#changed();
   }
 
   get elcr(): number {
@@ -104,6 +114,7 @@ export class I8259 {
     else if (value & 0x10) this.#icw1(value);
     else if (value & 0x08) this.#ocw3(value);
     else this.#ocw2(value);
+    this.#changed();
   }
 
   #icw1(value: number): void {
@@ -114,8 +125,8 @@ export class I8259 {
   }
 
   #initialise(): void {
-    // Lines that are high need a new edge; what is requested by level stays.
     this.#irr &= this.#elcr;
+    this.#lines = 0;
     this.#isr = 0;
     this.#imr = 0;
     this.#base = 0;
@@ -186,8 +197,8 @@ export class I8259 {
 
 /** The two 8259A of a PC: IRQs 0 to 15, the second's output on the first's pin 2. */
 export class PicPair {
-  readonly #first = new I8259(true);
-  readonly #second = new I8259(false);
+  readonly #first = new I8259(true, () => this.#update());
+  readonly #second = new I8259(false, () => this.#first.setLine(CASCADE, this.#second.request() >= 0));
   readonly #rises: () => void;
   #output = false;
 
@@ -204,39 +215,49 @@ export class PicPair {
   reset(): void {
     this.#first.reset();
     this.#second.reset();
-    this.#update();
   }
 
   /** @param irq 0 to 15; 2 has no line of its own */
   setLine(irq: number, level: boolean): void {
-    if (irq === CASCADE) return;
-    if (irq < 8) this.#first.setLine(irq, level);
-    else this.#second.setLine(irq - 8, level);
-    this.#update();
+    if (irq < 8) {
+      if (irq !== CASCADE) this.#first.setLine(irq, level);
+    } else {
+      this.#second.setLine(irq - 8, level);
+    }
   }
 
   /** The vector that `acknowledge` would give now. */
   vector(): number {
-    return this.#answer(false);
+    const pin = this.#first.request();
+    if (pin !== CASCADE) return this.#first.vector(pin < 0 ? SPURIOUS : pin);
+    const second = this.#second.request();
+    return this.#second.vector(second < 0 ? SPURIOUS : second);
   }
 
   /** The CPU's acknowledge cycle. @returns the vector; that of IRQ 7 or 15 when the request is gone */
   acknowledge(): number {
-    const vector = this.#answer(true);
-    this.#update();
+    const vector = this.vector();
+    const pin = this.#first.request();
+    if (pin < 0) return vector;
+    this.#first.acknowledge(pin);
+    if (pin !== CASCADE) return vector;
+    // The second's output falls in the acknowledge cycle: what it asks for next is an edge.
+    this.#first.setLine(CASCADE, false);
+    const second = this.#second.request();
+    if (second >= 0) this.#second.acknowledge(second);
     return vector;
   }
 
-  /** @param chip 0 or 1 */
+  /**
+   * @param chip 0 or 1
+   * @param port 0 or 1
+   */
   read(chip: number, port: number): number {
-    const value = this.#chip(chip).read(port);
-    this.#update();
-    return value;
+    return this.#chip(chip).read(port);
   }
 
   write(chip: number, port: number, value: number): void {
     this.#chip(chip).write(port, value);
-    this.#update();
   }
 
   readElcr(chip: number): number {
@@ -245,31 +266,13 @@ export class PicPair {
 
   writeElcr(chip: number, value: number): void {
     this.#chip(chip).elcr = value;
-    this.#update();
   }
 
   #chip(index: number): I8259 {
     return index === 0 ? this.#first : this.#second;
   }
 
-  #answer(acknowledge: boolean): number {
-    const pin = this.#first.request();
-    if (pin < 0) return this.#first.vector(7);
-    if (acknowledge) this.#first.acknowledge(pin);
-    if (pin !== CASCADE) return this.#first.vector(pin);
-    const second = this.#second.request();
-    if (second < 0) return this.#second.vector(7);
-    if (acknowledge) {
-      this.#second.acknowledge(second);
-      // Its output falls in the acknowledge cycle: what it asks for next is an edge.
-      this.#first.setLine(CASCADE, false);
-    }
-    return this.#second.vector(second);
-  }
-
   #update(): void {
-    const cascade = this.#second.request() >= 0;
-    this.#first.setLine(CASCADE, cascade);
     const output = this.#first.request() >= 0;
     const rises = output && !this.#output;
     this.#output = output;

@@ -28,8 +28,6 @@ export class IoApic implements IoWindow {
   readonly #low = new Int32Array(IOAPIC_PINS);
   readonly #high = new Int32Array(IOAPIC_PINS);
   readonly #deliver: (message: InterruptMessage) => void;
-  /** Pins that ask for service: level ones that are high, edges that were not sent yet. */
-  #irr = 0;
   /** Pins that are high. */
   #lines = 0;
   #select = 0;
@@ -43,7 +41,6 @@ export class IoApic implements IoWindow {
   reset(): void {
     this.#low.fill(MASKED);
     this.#high.fill(0);
-    this.#irr = 0;
     this.#select = 0;
     this.#id = 0;
   }
@@ -54,14 +51,9 @@ export class IoApic implements IoWindow {
     const rises = level && !(this.#lines & bit);
     this.#lines = level ? this.#lines | bit : this.#lines & ~bit;
     const entry = this.#entry(pin);
-    if (entry & LEVEL) {
-      this.#irr = level ? this.#irr | bit : this.#irr & ~bit;
-      if (level) this.#service(pin);
-    } else if (rises && !(entry & MASKED)) {
-      // A masked pin forgets edges (3.2.4, bit 16).
-      this.#irr |= bit;
-      this.#service(pin);
-    }
+    if (entry & LEVEL) this.#serviceLevel(pin);
+    // A masked pin forgets edges (3.2.4, bit 16).
+    else if (rises && !(entry & MASKED)) this.#send(pin);
   }
 
   /** A local APIC has done with a level-triggered vector. */
@@ -70,7 +62,7 @@ export class IoApic implements IoWindow {
       const entry = this.#entry(pin);
       if ((entry & VECTOR) !== vector || !(entry & LEVEL) || !(entry & REMOTE_IRR)) continue;
       this.#low[pin] = entry & ~REMOTE_IRR;
-      this.#service(pin);
+      this.#serviceLevel(pin);
     }
   }
 
@@ -114,20 +106,19 @@ export class IoApic implements IoWindow {
     }
     const entry = (value & WRITABLE_LOW) | (this.#entry(pin) & READ_ONLY);
     this.#low[pin] = entry & LEVEL ? entry : entry & ~REMOTE_IRR;
-    if (entry & LEVEL && this.#lines & (1 << pin)) this.#irr |= 1 << pin;
-    this.#service(pin);
+    this.#serviceLevel(pin);
   }
 
-  #service(pin: number): void {
-    const bit = 1 << pin;
+  /** Sends the interrupt of a level pin that is high, once until its EOI. */
+  #serviceLevel(pin: number): void {
     const entry = this.#entry(pin);
-    if (!(this.#irr & bit) || entry & MASKED) return;
-    if (entry & LEVEL) {
-      if (entry & REMOTE_IRR) return;
-      this.#low[pin] = entry | REMOTE_IRR;
-    } else {
-      this.#irr &= ~bit;
-    }
+    if (!(entry & LEVEL) || entry & (MASKED | REMOTE_IRR) || !(this.#lines & (1 << pin))) return;
+    this.#low[pin] = entry | REMOTE_IRR;
+    this.#send(pin);
+  }
+
+  #send(pin: number): void {
+    const entry = this.#entry(pin);
     this.#deliver({
       vector: entry & VECTOR,
       mode: (entry >> 8) & 7,

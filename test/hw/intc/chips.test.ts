@@ -1,77 +1,42 @@
+import { readFile } from 'node:fs/promises';
+import * as fc from 'fast-check';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { InterruptChips } from '../../../src/hw/intc/chips.js';
-import { IoBus } from '../../../src/system/io-bus.js';
+import { replay, unpackAnswers } from '../../support/chip-script.js';
+import { randomScript, recordedAnswers, recordedScripts } from '../../support/chip-script-random.js';
+import { chipsBoard } from '../../support/chips-board.js';
 
 const test = suite('hw/intc/chips');
 
-/** A machine's chips under a clock that is set by hand; signals are noted as text. */
-function machine(cpus = 1) {
-  const clock = { now: 0 };
-  const signals: string[] = [];
-  const chips = new InterruptChips({
-    cpus,
-    now: () => clock.now,
-    signals: {
-      nmi: (cpu) => signals.push(`nmi ${cpu}`),
-      init: (cpu) => signals.push(`init ${cpu}`),
-      sipi: (cpu, vector) => signals.push(`sipi ${cpu} ${vector}`),
-    },
-  });
-  const ports = new IoBus(chips.ports);
-  const mmio = new IoBus(chips.mmio);
-  const word = (value: number) => new Uint8Array(new Uint32Array([value]).buffer);
-  return {
-    chips,
-    signals,
-    outb: (port: number, value: number) => ports.write(port, Uint8Array.of(value)),
-    inb(port: number) {
-      const data = new Uint8Array(1);
-      ports.read(port, data);
-      return data[0];
-    },
-    redirect(pin: number, low: number, high = 0) {
-      for (const [i, value] of [low, high].entries()) {
-        mmio.write(0xfec00000, word(0x10 + 2 * pin + i));
-        mmio.write(0xfec00010, word(value));
-      }
-    },
-    at(now: number) {
-      clock.now = now;
-      chips.advance(now);
-    },
-  };
-}
-
-/** As BIOS and Linux initialise the PICs. */
-function initPics({ outb }: { outb: (port: number, value: number) => void }) {
-  for (const [port, base] of [
-    [0x20, 0x30],
-    [0xa0, 0x38],
-  ] as const) {
-    outb(port, 0x11);
-    outb(port + 1, base);
-    outb(port + 1, port === 0x20 ? 4 : 2);
-    outb(port + 1, 1);
-  }
-}
-
 test('after reset an ISA interrupt reaches the boot CPU through PIC and LINT0, and no other CPU', () => {
-  const board = machine(2);
-  initPics(board);
-  board.chips.applyLines(1 << 12, 1 << 12);
-  assert.is(board.chips.pendingVector(0), 0x3c);
-  assert.is(board.chips.pendingVector(1), undefined);
-  assert.is(board.chips.acknowledge(0), 0x3c);
-  assert.is(board.chips.pendingVector(0), undefined);
-  board.outb(0xa0, 0x20);
-  board.outb(0x20, 0x20);
-  board.chips.applyLines(1 << 12, 1 << 12);
-  assert.is(board.chips.pendingVector(0), 0x3c);
+  const { chips, initPics, outb } = chipsBoard(2);
+  initPics();
+  chips.applyLines(1 << 12, 1 << 12);
+  assert.is(chips.pendingVector(0), 0x3c);
+  assert.is(chips.pendingVector(1), undefined);
+  assert.is(chips.acknowledge(0), 0x3c);
+  assert.is(chips.pendingVector(0), undefined);
+  outb(0xa0, 0x20);
+  outb(0x20, 0x20);
+  chips.applyLines(1 << 12, 1 << 12);
+  assert.is(chips.pendingVector(0), 0x3c);
+});
+
+test('a pulse is an edge, also of a line that was low before and after', () => {
+  const { chips, redirect, outb } = chipsBoard();
+  outb(0x21, 0xff);
+  redirect(12, 0x45);
+  for (let i = 0; i < 2; i++) {
+    chips.applyLines(0, 1 << 12);
+    assert.is(chips.pendingVector(0), 0x45);
+    chips.acknowledge(0);
+    chips.apic(0).writeRegister(0xb0, 0);
+    assert.is(chips.pendingVector(0), undefined);
+  }
 });
 
 test('a level pin interrupts again after EOI as long as its line is up', () => {
-  const { chips, redirect, outb } = machine();
+  const { chips, redirect, outb } = chipsBoard();
   outb(0x21, 0xff);
   redirect(11, 0x8041);
   chips.applyLines(1 << 11, 1 << 11);
@@ -85,40 +50,88 @@ test('a level pin interrupts again after EOI as long as its line is up', () => {
   assert.is(chips.pendingVector(0), undefined);
 });
 
-test('INIT and SIPI start the other CPUs once', () => {
-  const { chips, signals } = machine(3);
-  const apic = chips.apic(0);
-  apic.writeRegister(0x310, 1 << 24);
-  for (const command of [0xc500, 0x8500, 0x4609, 0x4609]) apic.writeRegister(0x300, command);
-  apic.writeRegister(0x300, 0xc4607);
-  assert.equal(signals, ['init 1', 'sipi 1 9', 'sipi 2 7']);
+test('a line that stays up over a reset still interrupts', () => {
+  const { chips, redirect } = chipsBoard();
+  chips.applyLines(1 << 11, 1 << 11);
+  chips.reset();
+  chips.applyLines(1 << 11, 0);
+  redirect(11, 0x8041);
+  assert.is(chips.pendingVector(0), 0x41);
 });
 
-test('the timers of PIT and local APIC expire at their deadlines', () => {
-  const board = machine();
-  initPics(board);
-  board.outb(0x43, 0x34);
-  board.outb(0x40, 0xa9);
-  board.outb(0x40, 0x04);
-  const due = Math.ceil((1192 * 1e9) / 1193182);
-  assert.is(board.chips.nextDeadline(), due);
-  board.at(due);
-  assert.is(board.chips.pendingVector(0), undefined);
-  board.at(board.chips.nextDeadline());
-  assert.is(board.chips.acknowledge(0), 0x30);
-  board.outb(0x43, 0x30);
+test('PIT and local APIC timer interrupt when they are due', () => {
+  const { chips, initPics, outb, at } = chipsBoard();
+  initPics();
+  outb(0x43, 0x34);
+  outb(0x40, 0xa9, 0x04);
+  const falls = Math.ceil((1192 * 1e9) / 1193182);
+  assert.is(chips.nextDeadline(), falls);
+  at(falls);
+  assert.is(chips.pendingVector(0), undefined);
+  at(Math.ceil((1193 * 1e9) / 1193182));
+  assert.is(chips.acknowledge(0), 0x30);
+  outb(0x43, 0x30);
 
-  const apic = board.chips.apic(0);
-  apic.writeRegister(0x320, 0x20080);
+  const apic = chips.apic(0);
+  apic.writeRegister(0x320, 0x80);
   apic.writeRegister(0x3e0, 0xb);
-  const start = due + 1000;
-  board.at(start);
-  apic.writeRegister(0x380, 500);
-  assert.is(board.chips.nextDeadline(), start + 500);
-  board.at(start + 1600);
-  assert.is(board.chips.acknowledge(0), 0x80);
-  assert.is(board.chips.nextDeadline(), start + 2000);
-  assert.is(apic.readRegister(0x390), 400);
+  apic.writeRegister(0x380, 5_000_000);
+  assert.is(chips.nextDeadline() - Math.ceil((1193 * 1e9) / 1193182), 5_000_000);
+  at(chips.nextDeadline());
+  assert.is(chips.acknowledge(0), 0x80);
+  assert.is(chips.nextDeadline(), Infinity);
+});
+
+for (const { family, seed, length } of recordedScripts) {
+  test(`${family}: recorded random accesses are answered as by QEMU`, async () => {
+    const answers: Record<string, number[]> = JSON.parse(await readFile(recordedAnswers, 'utf8'));
+    assert.equal(replay(randomScript(family, seed, length), unpackAnswers(answers[family] ?? [])), []);
+  });
+}
+
+test('whatever guests write, nothing throws, an interrupt is the one that was announced, and deadlines lie ahead', () => {
+  const port = fc.constantFrom(0x20, 0x21, 0xa0, 0xa1, 0x4d0, 0x4d1, 0x40, 0x41, 0x42, 0x43, 0x61);
+  const offset = fc.nat({ max: 0x3f }).map((index) => index * 0x10);
+  const access = fc.record({
+    kind: fc.constantFrom('port', 'apic', 'ioapic', 'lines', 'time', 'take'),
+    cpu: fc.nat({ max: 2 }),
+    port,
+    offset,
+    register: fc.nat({ max: 0x42 }),
+    size: fc.constantFrom(1, 2, 4, 8),
+    value: fc.oneof(fc.nat({ max: 0xff }), fc.integer({ min: 0, max: 0xffffffff })),
+  });
+  fc.assert(
+    fc.property(fc.array(access, { maxLength: 80 }), (accesses) => {
+      const { chips, ports, mmio, at } = chipsBoard(3);
+      let now = 0;
+      for (const { kind, cpu, port, offset, register, size, value } of accesses) {
+        const data = new Uint8Array(8);
+        new DataView(data.buffer).setUint32(0, value, true);
+        const bytes = data.subarray(0, size);
+        if (kind === 'lines') chips.applyLines(value & 0xffffff, value >>> 8);
+        if (kind === 'time') now += value;
+        for (const bus of kind === 'port' ? [ports] : []) {
+          bus.write(port, bytes);
+          bus.read(port, bytes);
+        }
+        if (kind === 'apic') {
+          chips.apic(cpu).write(offset, bytes);
+          chips.apic(cpu).read(offset, bytes);
+        }
+        if (kind === 'ioapic') {
+          mmio.write(0xfec00000, Uint8Array.of(register));
+          mmio.write(0xfec00010, bytes);
+          mmio.read(0xfec00010, bytes);
+        }
+        at(now);
+        assert.ok(chips.nextDeadline() > now);
+        const vector = chips.pendingVector(cpu);
+        if (kind === 'take' && vector !== undefined) assert.is(chips.acknowledge(cpu), vector);
+      }
+    }),
+    { numRuns: 1000 },
+  );
 });
 
 test.run();
