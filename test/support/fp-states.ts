@@ -1,7 +1,18 @@
 import { STATE_SIZE, state } from './native-cpu.js';
 
 /** What a form's operands are filled with. */
-export type Filling = 'f32' | 'f64' | 'bits' | 'text' | 'i32' | 'f80' | 'mmx';
+export type Filling =
+  | 'f32'
+  | 'f64'
+  | 'bits'
+  | 'text'
+  | 'mmx'
+  /** x87 registers, and memory of the format behind it. */
+  | 'f80'
+  | 'f80,f32'
+  | 'f80,f64'
+  | 'f80,f80'
+  | 'f80,bcd';
 
 /** A small generator of 32-bit numbers whose sequence depends on `seed` only (sfc32). */
 export function random(seed: string): () => number {
@@ -181,7 +192,8 @@ export class StateMaker {
   /** A state whose XMM registers and memory are filled as told. */
   make(target: Uint8Array, filling: Filling): void {
     const view = new DataView(target.buffer, target.byteOffset, STATE_SIZE);
-    const vectors = filling === 'f80' || filling === 'mmx' ? 'bits' : filling;
+    const x87 = filling.startsWith('f80');
+    const vectors = x87 || filling === 'mmx' ? 'bits' : filling;
     this.#vector(view, state.xmm, vectors);
     this.#vector(view, state.xmm + 16, vectors, state.xmm);
     this.#vector(view, state.xmm + 32, this.below(2) ? 'bits' : vectors);
@@ -194,14 +206,23 @@ export class StateMaker {
     view.setUint32(state.mxcsr, this.mxcsr(), true);
     this.#vector(view, state.mem, vectors, state.xmm);
     for (let i = 16; i < 128; i += 16) this.#vector(view, state.mem + i, 'bits');
-    this.#x87(view, filling);
+    if (x87 || filling === 'mmx') this.#x87(view, filling === 'mmx');
+    else view.setUint16(state.fcw, 0x37f, true);
+    this.#x87Operand(view, filling);
   }
 
-  #x87(view: DataView, filling: Filling): void {
-    if (filling !== 'f80' && filling !== 'mmx') {
-      view.setUint16(state.fcw, 0x37f, true);
-      return;
+  /** The memory operand of an x87 instruction. */
+  #x87Operand(view: DataView, filling: Filling): void {
+    if (filling === 'f80,f32') this.#vector(view, state.mem, 'f32');
+    else if (filling === 'f80,f64') this.#vector(view, state.mem, 'f64');
+    else if (filling === 'f80,f80') this.#extended(view, state.mem);
+    else if (filling === 'f80,bcd') {
+      for (let i = 0; i < 9; i++) view.setUint8(state.mem + i, this.below(10) * 16 + this.below(10));
+      view.setUint8(state.mem + 9, this.below(2) << 7);
     }
+  }
+
+  #x87(view: DataView, mmx: boolean): void {
     const masks = this.below(4) === 0 ? this.below(64) : 63;
     view.setUint16(
       state.fcw,
@@ -218,7 +239,7 @@ export class StateMaker {
     view.setUint8(state.ftw, this.below(4) === 0 ? this.below(256) : 255);
     for (let i = 0; i < 8; i++) {
       const at = state.st + 16 * i;
-      if (filling === 'mmx') {
+      if (mmx) {
         this.#vector(view, at, 'bits', i > 0 ? at - 16 : undefined);
         view.setUint16(at + 8, this.below(2) ? 0xffff : this.below(65536), true);
         view.setUint16(at + 10, 0, true);

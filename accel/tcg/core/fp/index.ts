@@ -11,3 +11,5 @@ export * from './sse-compare';
 export * from './sse-convert';
 export * from './sse-dot';
 export * from './strings';
+export * from './x87-arith';
+export * from './x87-transfer';

@@ -120,6 +120,20 @@ export function moveToB(): void {
   B.denormal = A.denormal;
 }
 
+export function swapOperands(): void {
+  const kind = A.kind;
+  const sign = A.sign;
+  const exp = A.exp;
+  const sig = A.sig;
+  const denormal = A.denormal;
+  setA(B.kind, B.sign, B.exp, B.sig, B.denormal);
+  B.kind = kind;
+  B.sign = sign;
+  B.exp = exp;
+  B.sig = sig;
+  B.denormal = denormal;
+}
+
 /** A = R, which was rounded to at most 64 bits. */
 export function moveToA(): void {
   setA(R.kind, R.sign, R.exp, R.hi, false);
