@@ -105,9 +105,9 @@ export function isPending(): bool {
   return (<u32>load<u16>(FSW) & SUMMARY) !== 0;
 }
 
-/** Notes the raised exceptions in the status word; false when an unmasked one of the operands stops the instruction. */
-export function proceed(): bool {
-  const stopping = Env.flags & (IE | DE | ZE) & ~Env.masks;
+/** Notes the raised exceptions in the status word; false when an unmasked one of `stoppers` ends the instruction. */
+export function proceed(stoppers: u32 = IE | DE | ZE): bool {
+  const stopping = Env.flags & stoppers & ~Env.masks;
   if (stopping) Env.flags &= IE | DE | ZE | SF;
   let status = <u32>load<u16>(FSW) | Env.flags;
   if (Env.roundedUp && Env.flags & (PE | SF)) status |= C1;
@@ -157,13 +157,16 @@ export function finish(i: i32): bool {
   return true;
 }
 
-/** Ends an instruction that pushes R, which is rounded. A missing source counts before a full stack. */
+/**
+ * Ends an instruction that pushes R, which is rounded. A missing source counts before a full stack; an unmasked DE does
+ * not keep a load from happening.
+ */
 export function push(): void {
   if (!isEmpty(-1) && !(Env.flags & SF)) {
     underflow();
     Env.roundedUp = true;
   }
-  if (!proceed()) return;
+  if (!proceed(IE)) return;
   rotate(-1);
   pack80(slot(0));
   setValid(0);
