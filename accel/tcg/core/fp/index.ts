@@ -12,4 +12,5 @@ export * from './sse-convert';
 export * from './sse-dot';
 export * from './strings';
 export * from './x87-arith';
+export * from './x87-scale';
 export * from './x87-transfer';
