@@ -1,3 +1,4 @@
+export * from './image';
 export * from './mmx';
 export * from './moves';
 export * from './simd-elements';
@@ -12,5 +13,7 @@ export * from './sse-convert';
 export * from './sse-dot';
 export * from './strings';
 export * from './x87-arith';
+export * from './x87-control';
+export * from './x87-functions';
 export * from './x87-scale';
 export * from './x87-transfer';

@@ -9,9 +9,9 @@ export function enterMmx(): void {
   store<u8>(FTW, 0xff);
 }
 
-/** After the MMX register at `d` was written: its exponent and sign are ones. */
+/** After the MMX register at `d` was written: its exponent and sign are ones, and what is behind them is 0. */
 export function sealMmx(d: usize): void {
-  store<u16>(d, 0xffff, 8);
+  store<u64>(d, 0xffff, 8);
 }
 
 export function emms(): void {

@@ -56,7 +56,14 @@ export function unpackTwo(): bool {
 /** ST(0) = ST(0) * 2^(ST(1) cut to an integer). */
 export function fscale(): void {
   start();
-  if (unpackTwo()) scale();
+  if (unpackTwo()) {
+    scale();
+    // Nothing is rounded, so that a denormal does not underflow.
+    if (A.kind === FINITE && B.kind === ZERO) {
+      proceed();
+      return;
+    }
+  }
   finish(0);
 }
 
@@ -69,7 +76,8 @@ function scale(): void {
   }
   noteDenormals();
   keepA();
-  if (A.kind !== FINITE || B.kind === ZERO || B.exp < 0) return roundExtended(64);
+  if (A.kind !== FINITE || B.kind === ZERO) return;
+  if (B.exp < 0) return roundExtended(64);
   // Beyond 2^16 every number over- or underflows.
   const by = B.exp > 16 ? 0x20000 : <i32>(B.sig >> (63 - B.exp));
   R.exp += B.sign ? -by : by;
