@@ -174,3 +174,12 @@ export const CHUNK_MAX = 35000;
 
 /** Where guest RAM begins; 64 KiB times 65536 is where it has to end. */
 export const RAM_BASE = 0x9000000;
+
+/** Of the machine, not of a vCPU: u64 bytes of RAM below 4 GiB and above; u32 how many branches a time slice has. */
+export const RAM_LOW = 0x2200;
+export const RAM_HIGH = 0x2208;
+export const SLICE = 0x2210;
+/** Go on with the record at CROSSING. */
+export const PEND_RECORD = 4;
+/** The record that poll() puts into the loop. */
+export const POLL_RECORD = 0x2220;
