@@ -1,6 +1,7 @@
-export * from './image';
+// What the instruction table calls by name.
 export * from './mmx';
 export * from './moves';
+export * from './save';
 export * from './simd-elements';
 export * from './simd-lanes';
 export * from './simd-products';
@@ -12,6 +13,7 @@ export * from './sse-compare';
 export * from './sse-convert';
 export * from './sse-dot';
 export * from './strings';
+export * from './unit';
 export * from './x87-arith';
 export * from './x87-control';
 export * from './x87-functions';

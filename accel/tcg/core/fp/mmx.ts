@@ -1,17 +1,16 @@
 // MMX: what the 128-bit functions do not give as they are. An MMX register is the low 64 bits of an x87 register's slot.
-import { FSW, FTW } from '../state';
+import { FSW, FTW, OPERAND } from '../state';
 
 const TOP: u16 = 7 << 11;
 
-/** Before any MMX instruction but EMMS: TOP is 0 and all registers are valid. */
-export function enterMmx(): void {
+/**
+ * What every MMX instruction but EMMS does to the x87: TOP is 0 and all registers are valid. The one at `written` has ones
+ * for sign and exponent; 0 and OPERAND are no registers.
+ */
+export function endMmxAt(written: usize): void {
   store<u16>(FSW, load<u16>(FSW) & ~TOP);
   store<u8>(FTW, 0xff);
-}
-
-/** After the MMX register at `d` was written: its exponent and sign are ones, and what is behind them is 0. */
-export function sealMmx(d: usize): void {
-  store<u64>(d, 0xffff, 8);
+  if (written !== 0 && written !== OPERAND) store<u64>(written, 0xffff, 8);
 }
 
 export function emms(): void {

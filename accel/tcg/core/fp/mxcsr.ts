@@ -1,6 +1,6 @@
 // MXCSR around an SSE instruction, and when the host's own arithmetic gives the very result and flags.
 import { raise } from '../exceptions';
-import { MXCSR } from '../state';
+import { CR4, MXCSR } from '../state';
 import { DE, IE, PE, ZE } from './control';
 import { Env } from './number';
 
@@ -9,8 +9,9 @@ const FTZ: u32 = 1 << 15;
 const RC: u32 = 3 << 13;
 const MASK_SHIFT: u32 = 7;
 const MASKS: u32 = 0x3f << MASK_SHIFT;
-/** #XM */
-const SIMD_EXCEPTION: u32 = 19;
+const UD: u32 = 6;
+const XM: u32 = 19;
+const OSXMMEXCPT: u64 = 1 << 10;
 
 /** Takes rounding, masks, DAZ and FTZ from MXCSR and clears the raised exceptions. */
 export function begin(): void {
@@ -33,7 +34,7 @@ export function faults(): bool {
   if (raised === 0) return false;
   store<u32>(MXCSR, load<u32>(MXCSR) | raised);
   if (!(raised & ~Env.masks)) return false;
-  raise(SIMD_EXCEPTION);
+  raise(load<u64>(CR4) & OSXMMEXCPT ? XM : UD);
   return true;
 }
 

@@ -147,25 +147,11 @@ for (let i: u32 = 0; i < 256; i++) {
   store<u32>(REMAINDERS + 4 * i, crc);
 }
 
-function crc32(d: usize, s: usize, bytes: usize): void {
+/** CRC32 of `bytes` bytes. */
+export function crc32(d: usize, s: usize, bytes: usize): void {
   let crc = load<u32>(d);
-  for (let i: usize = 0; i < bytes; i++)
+  for (let i: usize = 0; i < bytes; i++) {
     crc = (crc >> 8) ^ load<u32>(REMAINDERS + (((crc ^ load<u8>(s + i)) & 0xff) << 2));
+  }
   store<u64>(d, crc);
-}
-
-export function crc32b(d: usize, s: usize): void {
-  crc32(d, s, 1);
-}
-
-export function crc32w(d: usize, s: usize): void {
-  crc32(d, s, 2);
-}
-
-export function crc32l(d: usize, s: usize): void {
-  crc32(d, s, 4);
-}
-
-export function crc32q(d: usize, s: usize): void {
-  crc32(d, s, 8);
 }

@@ -185,6 +185,14 @@ export function fucom(i: i32, pops: i32): void {
   compareRegister(i, pops, true);
 }
 
+export function fcompp(): void {
+  compareRegister(1, 2, false);
+}
+
+export function fucompp(): void {
+  compareRegister(1, 2, true);
+}
+
 export function ftst(): void {
   start();
   unpackInteger(0);
