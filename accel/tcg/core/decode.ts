@@ -5,7 +5,7 @@ import {
 } from './record';
 import {
   CELLS, CLASS_GENERAL, CLASS_MMX, CLASS_XMM, ENTRIES, ENTRY_SIZE, IMM_ENTER, IMM_FAR, IMM_IB, IMM_IV, IMM_IW, IMM_IZ, IMM_JB, IMM_JZ, IMM_MOFFS,
-  IMM_ONE, LEAF_BITS, NODES, OP_INVALID, OP_TOO_LONG, OP_UNIMPLEMENTED, SELECT_MOD, SELECT_MODE, SELECT_PREFIX, SELECT_REG, SIZE_B, SIZE_BRANCH,
+  IMM_ONE, LEAF_BITS, NODES, OP_INVALID, OP_TOO_LONG, OP_UNIMPLEMENTED, SELECT_MOD, SELECT_MODE, SELECT_PREFIX, SELECT_REG, SELECT_WIDE, SIZE_B, SIZE_BRANCH,
   SIZE_D, SIZE_Q, SIZE_STACK, SIZE_V, SIZE_W, SIZE_Y, SIZE_Z,
 } from './tables';
 
@@ -105,6 +105,7 @@ export function decode(at: usize, offset: u32, rec: usize): u32 {
     else if (selector == SELECT_PREFIX) answer = (prefix & PREFIX_REP) != 0 ? 2 : (prefix & PREFIX_REPNE) != 0 ? 3 : (prefix & PREFIX_OPSIZE) != 0 ? 1 : 0;
     else if (selector == SELECT_REG) answer = (modrm >> 3) & 7;
     else if (selector == SELECT_MOD) answer = modrm >= 0xc0 ? 1 : 0;
+    else if (selector == SELECT_WIDE) answer = (rex >> 3) & 1;
     else answer = modrm & 7;
     cell = load<u16>(NODES + (((cell & ((1 << LEAF_BITS) - 1)) + answer) << 1));
   }

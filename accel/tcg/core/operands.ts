@@ -1,7 +1,7 @@
 import { FPU_TRAP, FSW, GPR, OPERAND, RIP, SLOT_PAGE } from './state';
 import { FLAG_MEM, FLAGS, FORM, IMM, OFFSET, REG, RM } from './record';
 import { FORM_EG, FORM_EGI, FORM_EI, FORM_GE, FORM_GEI } from './tables';
-import { address, failed, read, readBytes, readForWrite, write, writeBytes } from './memory';
+import { address, failed, probeWrite, read, readBytes, readForWrite, write, writeBytes } from './memory';
 import { notEmulated, raise, raiseError } from './exceptions';
 import { GP, MF, NM, UD } from './bits';
 
@@ -106,6 +106,11 @@ export function sourceOperand(rec: usize, area: usize, bytes: u32, align: bool):
   if (!aligned(va, bytes, align)) return 0;
   readBytes(va, OPERAND, bytes);
   return failed() ? 0 : OPERAND;
+}
+
+/** Whether the operand in memory can be written; raises the exception when not. */
+export function writable(rec: usize, bytes: u32): bool {
+  return probeWrite(address(rec), bytes);
 }
 
 /** Writes an E operand in memory from OPERAND. */

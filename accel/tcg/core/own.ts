@@ -11,8 +11,10 @@ export {
 import { raise } from './exceptions';
 import { NM } from './bits';
 import { CR0 } from './state';
+import { raisePending } from './fp/unit';
 
-/** Waits for x87 exceptions, of which there are none pending here. */
+/** Takes a pending x87 exception. Only CR0.MP and TS together make it #NM, not EM. */
 export function op_fwait(rec: usize): void {
   if ((load<u64>(CR0) & 10) == 10) raise(NM);
+  else raisePending();
 }

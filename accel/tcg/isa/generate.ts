@@ -1,4 +1,5 @@
-import { immediateKinds, type Operand, registerClasses, sizeKinds } from './operands.js';
+import type { Row } from './row.js';
+import { immediateKinds, type Operand, registerClasses, type Shape, sizeKinds } from './operands.js';
 import { type Encoding, type Node, selectors } from './table.js';
 import { type Entry, type Handler, modeBound, numberHandlers, type Numbering } from './handlers.js';
 
@@ -137,7 +138,7 @@ function generalSwitch({ handlers }: Numbering): string {
   const cases = [...groups].map(([call, numbers]) => `${numbers.map((n) => `    case ${n}:`).join('\n')} { ${call} return; }`);
   return `import { PENDING, OPERAND, XMM, FPR, GPR, FPU_TRAP } from './state';
 import { OP, REG, RM, IMM, FLAGS, FLAG_MEM } from './record';
-import { sourceOperand, storeOperand, fpuReady, UNIT_SSE, UNIT_MMX, UNIT_X87 } from './operands';
+import { sourceOperand, storeOperand, writable, fpuReady, UNIT_SSE, UNIT_MMX, UNIT_X87 } from './operands';
 import { ${[...imports].sort().join(', ')} } from './own';
 ${fp ? "import * as fp from './fp/index';\n" : ''}
 /** Does any instruction, by its record. PENDING tells whether it ended otherwise than by going on behind it. */
@@ -155,35 +156,56 @@ function callOf({ row, shape, special }: Handler): string {
   if (special !== undefined) return `op_${special}(rec);`;
   if (row === undefined || shape === undefined) throw new Error('a handler without a row');
   const name = row.fn ?? row.name;
-  if (row.call === 'cold') return `${unitCheck({ row, shape })}fp.${name}(rec);`;
   if (row.call === undefined) return `op_${name}(rec);`;
-  const check = unitCheck({ row, shape });
-  const aligned = row.aligned ? 'true' : 'false';
-  const [first, second] = shape.operands.filter(({ place }) => place !== 'I');
-  const imm = '<i32>load<u8>(rec, IMM)';
+  const { before, after } = unitCode({ row, shape });
+  if (row.call === 'cold') return `${before}fp.${name}(rec);`;
+  return before + functionCall(row, shape, name) + after;
+}
+
+/** The call of a function of core/fp: addresses of the operands, then numbers. */
+function functionCall(row: Row, shape: Shape, name: string): string {
+  const [first, second] = shape.operands.filter(({ place, registers }) => place !== 'I' && registers !== 'number');
   const registerOf = (operand: Operand) => `${areas[operand.registers]} + <usize>load<u8>(rec, ${operand.place === 'E' ? 'RM' : 'REG'})`;
-  const bytes = (operand: Operand) => operand.bytes ?? `(1 << (<u32>load<u8>(rec, FLAGS) & 3))`;
-  const area = (operand: Operand) => areas[operand.registers] ?? 'GPR';
-  if (first === undefined) return `${check}fp.${name}(0, 0, ${imm});`;
-  if (first.registers === 'number') return `${check}fp.${name}(0, 0, <i32>load<u8>(rec, RM));`;
-  if (second?.registers === 'number') return `${check}fp.${name}(${registerOf(first)}, 0, <i32>load<u8>(rec, RM));`;
+  const size = '(1 << (<u32>load<u8>(rec, FLAGS) & 3))';
+  const bytes = (operand: Operand) => operand.bytes ?? size;
+  const aligned = row.aligned ? 'true' : 'false';
+  const numbers = [
+    ...shape.operands.filter(({ registers }) => registers === 'number').map(() => '<i32>load<u8>(rec, RM)'),
+    ...shape.operands.filter(({ place }) => place === 'I').map(() => '<i32>load<u8>(rec, IMM)'),
+    ...(row.arg === undefined ? [] : [row.arg === 'size' ? size : `${row.arg}`]),
+  ];
+  const call = (addresses: readonly string[]) => `fp.${name}(${[...addresses, ...numbers].join(', ')})`;
   const source = (operand: Operand, variable: string) =>
     operand.place === 'E'
-      ? `const ${variable} = sourceOperand(rec, ${area(operand)}, ${bytes(operand)}, ${aligned}); if (${variable} == 0) return;`
-      : `const ${variable}: usize = ${registerOf(operand)};`;
-  if (first.place === 'E' && (row.writes || (second !== undefined && !row.reads))) {
-    const s = second === undefined ? 'const s: usize = 0;' : source(second, 's');
-    const to = `(load<u8>(rec, FLAGS) & FLAG_MEM) != 0 ? <usize>OPERAND : ${registerOf(first)}`;
-    return `${check}${s} const d: usize = ${to}; fp.${name}(d, s, ${imm}); storeOperand(rec, ${bytes(first)}, ${aligned});`;
+      ? `const ${variable} = sourceOperand(rec, ${areas[operand.registers]}, ${bytes(operand)}, ${aligned}); if (${variable} == 0) return; `
+      : `const ${variable}: usize = ${registerOf(operand)}; `;
+  if (first === undefined) return `${call([])};`;
+  // A store of the x87 changes its registers: it must not fail after that.
+  if (row.writes && row.unit === 'x87') {
+    return `if (!writable(rec, ${bytes(first)})) return; if (${call(['OPERAND'])}) storeOperand(rec, ${bytes(first)}, false);`;
   }
-  const s = second === undefined ? 'const s: usize = 0;' : source(second, 's');
-  return `${check}${source(first, 'd')} ${s} fp.${name}(d, s, ${imm});`;
+  const from = second === undefined ? '' : source(second, 's');
+  const addresses = second === undefined ? ['d'] : ['d', 's'];
+  if (first.place === 'E' && (row.writes || (second !== undefined && !row.reads))) {
+    const to = `const d: usize = (load<u8>(rec, FLAGS) & FLAG_MEM) != 0 ? <usize>OPERAND : ${registerOf(first)};`;
+    return `${from}${to} ${call(addresses)}; storeOperand(rec, ${bytes(first)}, ${aligned});`;
+  }
+  return `${source(first, 'd')}${from}${call(addresses)};`;
 }
 
 const areas: Readonly<Record<string, string>> = { xmm: 'XMM', mmx: 'FPR', general: 'GPR' };
 
-function unitCheck({ row, shape }: Pick<Encoding, 'row' | 'shape'>): string {
+/** What comes before and after an instruction of a unit: whether it may be used, and what MMX and the x87 note of it. */
+function unitCode({ row, shape }: Pick<Encoding, 'row' | 'shape'>): { before: string; after: string } {
   const has = (registers: string) => shape.operands.some((operand) => operand.registers === registers);
   const unit = row.unit ?? (has('xmm') ? 'sse' : has('mmx') ? 'mmx' : undefined);
-  return unit === undefined ? '' : `if (load<u32>(FPU_TRAP) != 0 && !fpuReady(UNIT_${unit.toUpperCase()})) return; `;
+  if (unit === undefined) return { before: '', after: '' };
+  const ready = `if (load<u32>(FPU_TRAP) != 0 && !fpuReady(UNIT_${unit.slice(0, 3).toUpperCase()})) return; `;
+  const waits = has('mmx') || unit === 'mmx' || unit === 'x87' || unit === 'x87_control';
+  const [first] = shape.operands;
+  const written = first?.registers === 'mmx' && !row.reads ? 'd' : '0';
+  return {
+    before: ready + (waits ? 'if (fp.raisePending()) return; ' : ''),
+    after: has('mmx') ? ` fp.endMmx(${written});` : unit === 'x87' ? ' fp.endX87(rec);' : '',
+  };
 }

@@ -63,7 +63,7 @@ function variants(shape: Shape): [Size, Kind][] {
 /** The general handler of a row: rows that do the same share it. */
 function generalKey(row: Row, shape: Shape): string {
   if (row.feature !== undefined && !features.includes(row.feature)) return 'special invalid';
-  if (row.call === 'fp') return `fp ${row.opcode} ${row.prefix} ${row.mod} ${row.rm} ${shape.form}`;
+  if (row.call === 'fp') return `fp ${row.opcode} ${row.prefix} ${row.mod} ${row.rm} ${row.wide} ${shape.form}`;
   return row.call === 'cold' ? `record ${row.fn ?? row.name}` : `own ${row.fn ?? row.name}`;
 }
 

@@ -10,6 +10,8 @@ export interface Row {
   readonly mod?: 'mem' | 'reg';
   /** The value of ModRM.rm that selects (with `mod: 'reg'`). */
   readonly rm?: number;
+  /** Only with REX.W, or only without it. */
+  readonly wide?: boolean;
   /** Only in 64-bit mode, or only outside of it. */
   readonly mode?: '64' | 'legacy';
   /** The operand size is 64 bits in 64-bit mode without REX.W; 32 bits can't be had. */
@@ -24,11 +26,14 @@ export interface Row {
   readonly writes?: true;
   /** How the general switch calls it; `cold` without it. */
   readonly call?: 'cold' | 'fp';
+  /** The last argument of the function of `call: 'fp'`: a number, or the operand size in bytes. */
+  readonly arg?: number | 'size';
   /** Name of the function that does it, where it is not the row's. */
   readonly fn?: string;
   /** Without this CPUID feature the row is an invalid opcode. */
   readonly feature?: string;
-  readonly unit?: 'sse' | 'mmx' | 'x87';
+  /** Told by the operands where it is not given. `x87_control` leaves the last instruction pointer, `x87_nowait` leaves pending exceptions too. */
+  readonly unit?: 'sse' | 'mmx' | 'x87' | 'x87_control' | 'x87_nowait';
   readonly aligned?: true;
 }
 

@@ -1,10 +1,25 @@
 import { integerRows } from './integer.js';
+import { mmxRows } from './mmx.js';
 import { parseShape, type Shape } from './operands.js';
 import type { Row } from './row.js';
+import { sseFloatRows } from './sse-float.js';
+import { sseIntegerRows } from './sse-integer.js';
+import { sseMoveRows } from './sse-moves.js';
 import { invalidAnywhere, invalidRows, systemRows } from './system.js';
+import { x87Rows } from './x87.js';
 
 /** All encodings that the software CPU knows. */
-export const rows: readonly Row[] = [...integerRows, ...systemRows, ...invalidRows, ...invalidAnywhere];
+export const rows: readonly Row[] = [
+  ...integerRows,
+  ...systemRows,
+  ...mmxRows,
+  ...sseMoveRows,
+  ...sseFloatRows,
+  ...sseIntegerRows,
+  ...x87Rows,
+  ...invalidRows,
+  ...invalidAnywhere,
+];
 
 /** A row as the decoder finds it. */
 export interface Encoding {
@@ -36,6 +51,7 @@ export const selectors = [
   { name: 'reg', count: 8, of: ({ reg }: Encoding) => reg },
   { name: 'mod', count: 2, of: ({ row }: Encoding) => (row.mod === undefined ? undefined : row.mod === 'mem' ? 0 : 1) },
   { name: 'rm', count: 8, of: ({ row }: Encoding) => row.rm },
+  { name: 'wide', count: 2, of: ({ row }: Encoding) => (row.wide === undefined ? undefined : Number(row.wide)) },
 ] as const;
 
 /** A node of the decision tree of one opcode: nothing, an encoding, or the answers of a selector. */
@@ -44,7 +60,7 @@ export type Node = undefined | Encoding | { readonly selector: number; readonly 
 function decide(candidates: readonly Encoding[], from: number): Node {
   const selector = selectors[from];
   if (selector === undefined) {
-    const given = ({ row }: Encoding) => [row.mode, row.prefix, row.mod, row.rm].filter((field) => field !== undefined).length;
+    const given = ({ row }: Encoding) => [row.mode, row.prefix, row.mod, row.rm, row.wide].filter((field) => field !== undefined).length;
     const [first, second] = [...candidates].sort((a, b) => given(b) - given(a));
     if (first !== undefined && second !== undefined && given(first) === given(second)) {
       throw new Error(`both ${first.row.name} and ${second.row.name} are ${first.row.opcode}`);
