@@ -1,12 +1,10 @@
-import { ADDRESS_MASKS, CPU_INDEX } from './state';
-import { flushAll, translate, READ } from './paging';
-import { updateMode } from './segments';
-import { getRflags as flags, setFlags as arithmetic } from './flags';
+import { ADDRESS_MASKS } from './state';
+import { flushAll } from './paging';
 
 export { run } from './hot';
-export { flushAll, flushLocal } from './paging';
+export { flushAll } from './paging';
 export { updateMode } from './segments';
-export { dropAll, codeWritten } from './code';
+export { codeWritten, dropAll } from './code';
 export { getFlags, setFlags } from './flags';
 
 /** Once, in fresh memory. */

@@ -1,6 +1,6 @@
 import {
   BUDGET, CPL, CR0, CR2, CR3, CR4, DR, EFER, EFLAGS, EXIT_HALT, EXIT_YIELD, FMASK, GDT_BASE, GDT_LIMIT, GPR, HALTED, IDT_BASE, IDT_LIMIT, INTR, KERNEL_GS_BASE,
-  LSTAR, MODE, PAT, PENDING, RESULT, SEG_ATTRIBUTES, SEG_LIMIT, SLOT_SEGBASE, STAR, CSTAR, SYSENTER_CS, SYSENTER_EIP, SYSENTER_ESP, TSC_AUX,
+  LSTAR, MODE, PAT, PENDING, RESULT, SEG_ATTRIBUTES, SEG_LIMIT, SLOT_SEGBASE, STAR, CSTAR, SYSENTER_CS, SYSENTER_EIP, SYSENTER_ESP, TSC_AUX, YIELDS,
 } from './state';
 import { IMM, OP, RECORD_SIZE, REG, RM } from './record';
 import {
@@ -350,8 +350,9 @@ export function op_hlt(rec: usize): void {
   leave(rec, EXIT_HALT);
 }
 
+/** A vCPU that waits for another one, which can't go on before it has its turn. */
 export function op_pause(rec: usize): void {
-  leave(rec, EXIT_YIELD);
+  if (load<u32>(YIELDS) != 0) leave(rec, EXIT_YIELD);
 }
 
 // --- CPUID, time, MSRs, random numbers ---
