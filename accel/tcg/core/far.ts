@@ -1,5 +1,5 @@
 import {
-  BUDGET, CPL, CSTAR, EFER, EFLAGS, FMASK, GPR, LSTAR, MODE, NMI_BLOCKED, PENDING, PEND_RIP, SEG_LIMIT, STAR,
+  BUDGET, CPL, CSTAR, EFER, EFLAGS, FMASK, GPR, LSTAR, MODE, NMI_BLOCKED, PENDING, PEND_RIP, SEG_LIMIT, STAR, TRAP_EXCEPTIONS, TRAPS,
 } from './state';
 import { FORM, IMM, REG } from './record';
 import { FORM_I } from './tables';
@@ -243,6 +243,7 @@ export function op_iret(rec: usize): void {
 // --- Software interrupts ---
 
 function interrupt(rec: usize, vector: u32): void {
+  if ((load<u32>(TRAPS) & TRAP_EXCEPTIONS) != 0) return raise(vector);
   softwareInterrupt(vector, next(rec));
   if (!failed()) store<u32>(PENDING, PEND_RIP);
 }

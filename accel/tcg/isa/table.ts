@@ -34,7 +34,7 @@ export interface Encoding {
 
 const maps: Readonly<Record<string, number>> = { '': 0, '0f': 1, '0f 38': 2, '0f 3a': 3 };
 
-function encodings(row: Row): Encoding[] {
+export function encodings(row: Row): Encoding[] {
   const match = /^((?:0f )?(?:38 |3a )?)([0-9a-f]{2})(\+r)?(?: \/(\d))?$/.exec(row.opcode);
   const map = maps[(match?.[1] ?? 'bad').trim()];
   if (match === null || map === undefined) throw new Error(`opcode '${row.opcode}' of ${row.name}`);
