@@ -21,8 +21,9 @@ for (const [name, text] of Object.entries(generate())) await writeFile(`${work}/
 const { error, stderr } = await asc.main([
   '--disableWarning', '201',
   `${work}/index.ts`,
-  ...['--outFile', output, '--runtime', 'stub', '--memoryBase', '65536', '-O3', '--noAssert'],
-  ...['--importMemory', '--sharedMemory', '--initialMemory', '2304', '--maximumMemory', '65536', '--enable', 'threads', '--enable', 'simd'],
+  ...['--outFile', output, '--runtime', 'stub', '--memoryBase', '65536', '-O2', '--noAssert'],
+  ...['--importMemory', '--sharedMemory', '--initialMemory', '2304', '--maximumMemory', '65536'],
+  ...['--enable', 'threads', '--enable', 'simd'],
   ...(process.argv.includes('--debug') ? ['--debug', '--textFile', 'dist/asc/core.wat'] : []),
 ]);
 if (error !== null) {

@@ -1,9 +1,12 @@
+import type { DebugTarget } from '../src/gdbstub/target.js';
 import type { BoardPlan } from '../src/hw/i386/board.js';
+import type { CpuRegisters } from '../src/hw/i386/cpu-registers.js';
 import type { CpuState } from '../src/hw/i386/cpu-state.js';
 import type { IrqPlan } from '../src/hw/intc/irq-lines.js';
 import type { Accelerator } from '../src/system/accelerator.js';
 import type { CpuModel } from '../src/system/cpu.js';
 
+export type { CpuRegisters } from '../src/hw/i386/cpu-registers.js';
 export type { Accelerator, AcceleratorClassData } from '../src/system/accelerator.js';
 
 /** A block of guest RAM as an accelerator takes it. */
@@ -52,19 +55,22 @@ export interface VmConfig {
   /** vCPUs; their indices are their local APIC ids. */
   readonly cpus: number;
   readonly cpuModel: CpuModel;
-  /** Devices that vCPUs touch synchronously: each vCPU thread opens them with `openBoard`. Called once a thread, as ropes are not shared. */
+  /**
+   * Devices that vCPUs touch synchronously: each vCPU thread opens them with `openBoard`. Called once a thread, as ropes
+   * are not shared; what `boardPorts` tells goes into the transfer list.
+   */
   readonly board: () => BoardPlan;
 }
 
 /** What happens to a running virtual machine; told on the main thread. */
 export type VmEvent =
-  /** A triple fault, or a reset that the accelerator itself sees. */
+  /** A triple fault, or a reset that the accelerator itself sees. That vCPU stands still until `reset`, others go on. */
   | { readonly type: 'reset' }
-  /** The guest can't go on: an instruction that is not emulated, a failed entry. All vCPUs stand still. */
+  /** The guest can't go on: an instruction that is not emulated, a failed entry, a bug of ours. All vCPUs stand still. */
   | {
       readonly type: 'internal-error';
       readonly cpu: number;
-      /** Cause, bytes at RIP and registers, in lines for the user. */
+      /** Cause, registers and the bytes at RIP, in lines for the user; the last has no newline. */
       readonly text: string;
     };
 
@@ -74,51 +80,34 @@ export interface Notifier {
   readonly address: number;
   /** The value written that notifies. */
   readonly value: number;
-  /** An eventfd. */
+  /** An eventfd. It must not be closed before the virtual machine. */
   readonly eventfd: number;
 }
 
-/** Registers as `info registers` shows them. */
-export interface CpuRegisters {
-  /** RAX, RBX, RCX, RDX, RSI, RDI, RBP, RSP, R8 to R15. */
-  readonly general: readonly bigint[];
-  readonly rip: bigint;
-  readonly rflags: bigint;
-  /** ES, CS, SS, DS, FS, GS, LDT, TR. */
-  readonly segments: readonly {
-    readonly selector: number;
-    readonly base: bigint;
-    readonly limit: number;
-    /** As in the second word of a descriptor, bits 8 to 23. */
-    readonly flags: number;
-  }[];
-  readonly gdt: { readonly base: bigint; readonly limit: number };
-  readonly idt: { readonly base: bigint; readonly limit: number };
-  readonly cr0: bigint;
-  readonly cr2: bigint;
-  readonly cr3: bigint;
-  readonly cr4: bigint;
-  readonly cr8: bigint;
-  readonly efer: bigint;
-  /** The vCPU waits for an interrupt. */
-  readonly halted: boolean;
-}
-
-/** A virtual machine; made stopped, after `reset`. Methods are called from the main thread, one at a time. */
+/**
+ * A virtual machine; made paused and undefined: `reset` comes before the first `resume`. Methods are called from the main
+ * thread, those that change something one at a time. One that concerns vCPUs may be called while they run; it takes
+ * effect between two instructions. A promise rejects with an Error that names the step, never hangs, and after `close`
+ * rejects at once.
+ */
 export interface Vm {
-  /** How other threads reach the interrupt controller; opened by `openIrqLines`. */
+  /** How other threads reach the interrupt controller; opened by `openIrqLines`. Nobody may use it after `close`. */
   readonly irqs: IrqPlan;
-  /** Whether it takes notifiers; without them a write to such a register reaches the board. */
+  /** Whether it takes notifiers; without them a write to such a register reaches the board. @throws HostError */
   addNotifier?(notifier: Notifier): void;
   /**
    * Puts all vCPUs and interrupt chips into their state after power-on, the first vCPU into `state`; the others wait
-   * for INIT and SIPI. The machine is paused and its RAM loaded.
+   * for INIT and SIPI. The machine is paused and its RAM loaded. Devices of the board have lowered their lines.
    */
   reset(state: CpuState): Promise<void>;
+  /** Without effect on a machine that runs. */
   resume(): Promise<void>;
-  /** Resolves when no vCPU executes any more; guest time stands still from then on. */
+  /**
+   * Resolves when no vCPU executes any more; guest time stands still from then on. Accesses to the board that had begun
+   * are complete. Without effect on a paused machine.
+   */
   pause(): Promise<void>;
-  /** A non-maskable interrupt for every vCPU. */
+  /** Pulls every vCPU's LINT1: a non-maskable interrupt where the guest lets it be one. */
   injectNmi(): Promise<void>;
   readRegisters(cpu: number): Promise<CpuRegisters>;
   /** Guest-physical address of a virtual one, or undefined where nothing is mapped. */
@@ -126,7 +115,9 @@ export interface Vm {
   /** Host thread id of a vCPU (query-cpus-fast). */
   threadId(cpu: number): number;
   onEvent(callback: (event: VmEvent) => void): void;
-  /** Ends all threads and frees all; safe to call twice and while running. */
+  /** What a debugger works on, where the accelerator can be stopped at any instruction. */
+  readonly debug?: DebugTarget;
+  /** Ends all threads and frees all but guest RAM; safe to call twice and while running. No event is told after it. */
   close(): Promise<void>;
 }
 

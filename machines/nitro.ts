@@ -29,7 +29,7 @@ export default function nitro(api: ModuleApi): void {
     #launched = false;
     #saidRunsOn = false;
     #cpuType = '';
-    #vcpus: CpuInfo[] = [];
+    readonly #vcpus: CpuInfo[] = [];
     #cid = 0;
     #enclave: EnclaveView | undefined;
     #serialBus: EnclaveSerialBus | undefined;
@@ -43,7 +43,6 @@ export default function nitro(api: ModuleApi): void {
       if (this.kernel === '') throw new QemuError('nitro: -kernel <eif-file> is required');
       const { HostFacts } = await api.lazy.host();
       this.#threadsPerCore = new HostFacts().threadsPerCore();
-      this.smp;
       await api.types('cpu');
       const { cpu, arch } = system.settings;
       this.#cpuType = cpu?.typeName ?? api.sys.cpuTypeName(arch, 'host');
@@ -156,10 +155,11 @@ export default function nitro(api: ModuleApi): void {
       const cid = await accel.launch({ blocks: ramBlocks(system), cpus: this.smp.cpus });
       this.#launched = true;
       this.#cid = cid;
-      this.#vcpus = Array.from({ length: this.smp.cpus }, (_, index) => {
+      for (let index = 0; index < this.smp.cpus; index++) {
         const object = accel.addChild(`vcpu[${index}]`, api.sys.createCpu(system.types, this.#cpuType));
-        return { index, object, threadId: process.pid };
-      });
+        await object.realize();
+        this.#vcpus.push({ index, object, threadId: process.pid });
+      }
       const { findBridge } = await api.lazy.nitro();
       const services = [findBridge(system), this.#serialBus].filter((service) => service !== undefined);
       accel.onEnd(() => void this.#ended(services));

@@ -18,6 +18,10 @@ export class Dispatcher {
     this.#context = { host, system: host.system, client };
   }
 
+  get ending(): boolean {
+    return this.#context.system.run.ending;
+  }
+
   /** Whether `exec-oob` may run it; undefined when there is no such command. */
   isOobAllowed(name: string): boolean | undefined {
     return hasCommand(name) ? outOfBandCommands.has(name) : undefined;

@@ -20,6 +20,10 @@ export function flatView(root: MemoryRegion, answers: (region: MemoryRegion) => 
     const start = base > first ? base : first;
     const end = base + region.size - 1n < last ? base + region.size - 1n : last;
     if (start > end) return;
+    if (region.alias !== undefined) {
+      render(region.alias.region, base - region.alias.offset, start, end);
+      return;
+    }
     // What lies above hides what is drawn later.
     const above = [...region.subregions].sort((a, b) => b.priority - a.priority);
     for (const child of above) render(child, base + child.addr, start, end);

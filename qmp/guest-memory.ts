@@ -1,5 +1,6 @@
 import { QemuError } from '../src/system/errors.js';
 import { readRam } from '../src/system/guest-ram.js';
+import type { CpuAccess } from '../src/system/machine.js';
 import type { System } from '../src/system/system.js';
 import { flatView } from './flat-view.js';
 
@@ -28,4 +29,31 @@ export function readPhysical(system: System, address: bigint, length: number): U
     at += count;
   }
   return at === length ? bytes : undefined;
+}
+
+const PAGE = 4096n;
+
+/**
+ * Memory as a vCPU sees it, page by page.
+ *
+ * @returns undefined where nothing is mapped, or no RAM answers
+ */
+export async function readVirtual(
+  system: System,
+  cpus: CpuAccess,
+  cpu: number,
+  address: bigint,
+  length: number,
+): Promise<Uint8Array | undefined> {
+  const bytes = new Uint8Array(length);
+  for (let done = 0; done < length; ) {
+    const at = address + BigInt(done);
+    const count = Math.min(length - done, Number(PAGE - (at % PAGE)));
+    const physical = await cpus.translate(cpu, at);
+    const piece = physical === undefined ? undefined : readPhysical(system, physical, count);
+    if (piece === undefined) return undefined;
+    bytes.set(piece, done);
+    done += count;
+  }
+  return bytes;
 }

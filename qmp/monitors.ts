@@ -1,5 +1,5 @@
 import type { Chardev } from '../src/chardev/chardev.js';
-import type { MonitorHost } from './context.js';
+import { MonitorClient, type MonitorHost } from './context.js';
 import { EventPublisher, qmpEvent } from './events.js';
 import { Broadcast } from './session/wire.js';
 import { ControlFrontend, type ControlOptions } from './transports/control.js';
@@ -23,6 +23,13 @@ export class MonitorSet {
   /** QMP on a character device: one session each time somebody connects. @throws QemuError when the chardev is in use */
   addControl(chardev: Chardev, options: ControlOptions = {}): void {
     chardev.attachEach((port) => new ControlFrontend(this.#host, this.#clients, port, options));
+  }
+
+  /** Runs lines of HMP for somebody who has no monitor of his own. */
+  async humanMonitor(): Promise<(line: string) => Promise<string>> {
+    const { HmpInterpreter } = await import('./hmp/interpreter.js');
+    const interpreter = new HmpInterpreter(this.#host, new MonitorClient());
+    return (line) => interpreter.run(line);
   }
 
   /** HMP with a prompt on a character device. @throws QemuError when the chardev is in use */

@@ -43,7 +43,7 @@ const areas: readonly Area[] = [
   },
   {
     load: () => import('./commands/nitro.js'),
-    names: 'x-nitro-query-enclave x-nitro-query-pcrs',
+    names: 'x-nitro-query-enclave x-nitro-query-pcrs x-nitro-query-attestation-root x-nitro-inject',
   },
   {
     load: () => import('./commands/trace.js'),

@@ -23,6 +23,8 @@ export interface QmpDispatcher {
   dispatch(command: string, args: JsonObject, context: CommandContext): JsonValue | Promise<JsonValue>;
   /** Whether `exec-oob` may run it; undefined when there is no such command. */
   isOobAllowed(command: string): boolean | undefined;
+  /** The machine ends: what comes now is not looked at any more. */
+  readonly ending?: boolean;
 }
 
 /** The other end of a session: a socket, a character device, a WebSocket. */
@@ -117,7 +119,8 @@ export class QmpSession {
   }
 
   get #busy(): boolean {
-    return !this.#closed && (this.#running || this.#queue.length > 0 || this.#reader.hasInput);
+    if (this.#closed || this.#dispatcher.ending === true) return false;
+    return this.#running || this.#queue.length > 0 || this.#reader.hasInput;
   }
 
   /** The client is gone: pending requests are dropped, replies to running ones too. */
@@ -132,7 +135,7 @@ export class QmpSession {
   #pump(): void {
     if (this.#pumping || this.#closed) return;
     this.#pumping = true;
-    while (!this.#blocked && !this.#closed) {
+    while (!this.#blocked && !this.#closed && this.#dispatcher.ending !== true) {
       if (!this.#serve()) break;
       if (this.#out.length >= sendSize) this.#flush();
     }
@@ -201,10 +204,11 @@ export class QmpSession {
   #check(message: JsonValue): Request | RequestError {
     const request = checkEnvelope(message, this.#oobEnabled);
     if (request instanceof RequestError) return request;
-    if (!this.#negotiated && request.command !== 'qmp_capabilities') {
+    const negotiation = request.command === 'qmp_capabilities';
+    if (!this.#negotiated && !negotiation) {
       return new RequestError("Expecting capabilities negotiation with 'qmp_capabilities'", 'CommandNotFound');
     }
-    if (request.oob && this.#dispatcher.isOobAllowed(request.command) === false) {
+    if (request.oob && (negotiation || this.#dispatcher.isOobAllowed(request.command) === false)) {
       return new RequestError(`The command ${request.command} does not support OOB`);
     }
     return request;

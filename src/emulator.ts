@@ -17,6 +17,7 @@ import type { System } from './system/system.js';
 export interface Monitors {
   addControl(chardev: Chardev, options: { pretty: boolean; readOnly: boolean; eventQueue?: number }): void;
   addReadline(chardev: Chardev, options?: { readOnly?: boolean }): Promise<void>;
+  humanMonitor(): Promise<(line: string) => Promise<string>>;
 }
 
 /** The machine's phases from options to running, in QEMU's order (system/vl.c, qemu_init). */
@@ -194,6 +195,13 @@ export class Emulator {
     await Promise.all(open('parallel', parallels));
   }
 
+  async #startGdb(): Promise<void> {
+    const { gdb } = this.#config;
+    if (gdb === undefined) return;
+    const { startGdb } = await import('./cli/start-gdb.js');
+    await this.#at(gdb.location, async () => startGdb(this.#system, gdb, await this.#monitors.humanMonitor()));
+  }
+
   /** Builds the machine and, without -S, launches it; a failure ends the process. A second call is an error. */
   async exitPreconfig(): Promise<void> {
     if (this.#built) throw new QemuError('The command is permitted only before machine initialization');
@@ -226,6 +234,7 @@ export class Emulator {
         await addDevice(system, options, mode);
       });
     }
+    await this.#at(undefined, () => machine.complete());
     for (const id of this.#config.netdevs) system.report.warn(`netdev ${id} has no peer`);
     if (system.globals.hasUnused) {
       await system.needTypes();
@@ -234,6 +243,7 @@ export class Emulator {
     // Now that the machine's ports are attached: a monitor beside one greets when the user turns to it.
     await openMuxes(system);
     system.run.attach(machine.runTarget());
+    await this.#startGdb();
     system.phase = 'ready';
     if (this.#config.loadvm) {
       await this.#at(undefined, () => {

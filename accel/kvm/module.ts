@@ -1,20 +1,29 @@
 import { closeSync, constants, openSync } from 'node:fs';
 import type { ObjectClass } from '../../src/qom/types.js';
+import type { Machine } from '../../src/system/machine.js';
 import type { ModuleApi } from '../../src/system/module-api.js';
-import type { Accelerator, AcceleratorClassData } from '../accel.js';
+import type { AcceleratorClassData, Vm, VmAccelerator, VmConfig } from '../accel.js';
+import { createVm } from './create-vm.js';
+import type { KvmParts } from './requests.js';
+import { type KvmSystem, openKvm } from './system.js';
 
-/** `-accel kvm`: Linux KVM. It starts on machines where nothing executes; running guests is not part of this release. */
+const vcpuThread = new URL('./vcpu.worker.js', import.meta.url);
+
+/** `-accel kvm`: Linux KVM. */
 export default function kvm(api: ModuleApi): void {
   const { QomObject, prop, qapi } = api.qom;
   const { QemuError } = api.sys;
 
-  class KvmAccel extends QomObject implements Accelerator {
+  class KvmAccel extends QomObject implements VmAccelerator {
     readonly acceleratorName = 'kvm';
+    readonly defaultCpuModel = 'host';
     device = '';
     kernelIrqchip = 'on';
     #fd: number | undefined;
+    #ready: { parts: KvmParts; kvm: KvmSystem } | undefined;
+    readonly #vms: Vm[] = [];
 
-    async initMachine(): Promise<void> {
+    async initMachine(machine: Machine): Promise<void> {
       const path = this.device === '' ? '/dev/kvm' : this.device;
       try {
         this.#fd = openSync(path, constants.O_RDWR);
@@ -28,15 +37,33 @@ export default function kvm(api: ModuleApi): void {
               : `This user may not open ${path}: sudo usermod -aG kvm $USER, then log in again.`,
         });
       }
+      if (machine.data.executes === false) return;
+      if (this.kernelIrqchip !== 'on') {
+        throw new QemuError(`kernel-irqchip=${this.kernelIrqchip} is not available`, {
+          hint: "Interrupt controllers are the kernel's here; leave the option out.",
+        });
+      }
+      const host = await api.lazy.host();
+      const parts = { host, QemuError };
+      this.#ready = { parts, kvm: openKvm(parts, this.#fd, new host.HostFacts().cpuName() ?? '') };
     }
 
-    shutdown(): void {
+    async createVm(config: VmConfig): Promise<Vm> {
+      if (this.#ready === undefined) throw new Error('the accelerator is not initialised');
+      const { parts, kvm } = this.#ready;
+      const vm = await createVm(parts, kvm, config, vcpuThread, (text) => api.system.report.warn(text));
+      this.#vms.push(vm);
+      return vm;
+    }
+
+    async shutdown(): Promise<void> {
+      for (const vm of this.#vms.splice(0)) await vm.close();
       if (this.#fd !== undefined) closeSync(this.#fd);
       this.#fd = undefined;
     }
   }
 
-  const data: AcceleratorClassData = { listed: true, runs: () => false };
+  const data: AcceleratorClassData = { listed: true, runs: (machine) => machine.machineName === 'nitro-enclave' };
   api.system.types.define({
     name: 'kvm-accel',
     parent: 'accel',

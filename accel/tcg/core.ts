@@ -1,6 +1,23 @@
 import { readFileSync } from 'node:fs';
 import * as state from './core/state.js';
 
+declare global {
+  /** The part of the WebAssembly JavaScript API that is used here; TypeScript has it in its library for browsers only. */
+  namespace WebAssembly {
+    class Memory {
+      constructor(descriptor: { initial: number; maximum: number; shared: true });
+      readonly buffer: SharedArrayBuffer;
+    }
+    class Module {
+      constructor(bytes: Uint8Array);
+    }
+    class Instance {
+      constructor(module: Module, imports: Record<string, object>);
+      readonly exports: Record<string, unknown>;
+    }
+  }
+}
+
 /** What the core asks of the thread that runs it; core/host.ts tells what each one means. */
 export interface CoreHost {
   portIn(port: number, size: number): number;

@@ -1,4 +1,5 @@
-import { bool, enumeration, int, list, optional, size, str, struct } from '../../src/qom/qapi.js';
+import { findDevice } from '../../src/qdev/device-add.js';
+import { bool, enumeration, int, list, optional, str, struct } from '../../src/qom/qapi.js';
 import { deviceNotFound, QemuError } from '../../src/system/errors.js';
 import { defineCommand } from '../command.js';
 
@@ -29,12 +30,6 @@ const job = struct('JobId', { id: str });
 
 function blockJobNotFound(id: string): QemuError {
   return new QemuError(`Block job '${id}' not found`, { errorClass: 'DeviceNotActive' });
-}
-
-/** qmp_get_blk's refusals: exactly one of the two names a device, which is not there. */
-function noBlockDevice(name: string | undefined, id: string | undefined): QemuError {
-  if ((name === undefined) === (id === undefined)) return new QemuError("Need exactly one of 'device' and 'id'");
-  return deviceNotFound(id ?? name ?? '');
 }
 
 const blockJobCommands = (
@@ -147,7 +142,7 @@ export const commands = [
   defineCommand({
     name: 'block_resize',
     doc: 'Changes the size of a block device; fails, since none exists.',
-    args: struct('block_resize', { device: optional(str), 'node-name': optional(str), size }),
+    args: struct('block_resize', { device: optional(str), 'node-name': optional(str), size: int }),
     allowPreconfig: true,
     handler: (_, args) => {
       throw new QemuError(`Cannot find device='${args.device ?? ''}' nor node-name='${args['node-name'] ?? ''}'`);
@@ -158,8 +153,13 @@ export const commands = [
     name: 'eject',
     doc: 'Takes the medium out of a drive; fails, since none exists.',
     args: struct('eject', { device: optional(str, ['deprecated']), id: optional(str), force: optional(bool) }),
-    handler: (_, args) => {
-      throw noBlockDevice(args.device, args.id);
+    handler: ({ system }, { device, id }) => {
+      if ((device === undefined) === (id === undefined)) {
+        throw new QemuError("Need exactly one of 'device' and 'id'");
+      }
+      if (id === undefined) throw deviceNotFound(device ?? '');
+      findDevice(system, system.tree.root, id);
+      throw new QemuError('Device does not have a block device backend');
     },
   }),
 

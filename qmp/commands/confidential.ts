@@ -1,5 +1,18 @@
 import { accessSync } from 'node:fs';
-import { bool, enumeration, int, list, optional, size, str, struct, uint8, uint32, union } from '../../src/qom/qapi.js';
+import {
+  bool,
+  enumeration,
+  int,
+  list,
+  optional,
+  size,
+  str,
+  struct,
+  uint8,
+  uint32,
+  uint64,
+  union,
+} from '../../src/qom/qapi.js';
 import { QemuError } from '../../src/system/errors.js';
 import { osErrorText } from '../../src/system/os-error.js';
 import { defineCommand } from '../command.js';
@@ -97,7 +110,7 @@ export const commands = [
   defineCommand({
     name: 'sev-inject-launch-secret',
     doc: 'Puts a secret into an SEV guest; fails, since the guest is none.',
-    args: struct('sev-inject-launch-secret', { 'packet-header': str, secret: str, gpa: optional(int) }),
+    args: struct('sev-inject-launch-secret', { 'packet-header': str, secret: str, gpa: optional(uint64) }),
     handler: () => {
       throw new QemuError('SEV not enabled for guest');
     },

@@ -1,6 +1,7 @@
 import { any, bool, enumeration, list, optional, str, struct } from '../../src/qom/qapi.js';
 import type { ObjectClass } from '../../src/qom/types.js';
 import { QemuError } from '../../src/system/errors.js';
+import { isJsonObject } from '../../src/system/json.js';
 import { defineCommand } from '../command.js';
 import type { MonitorContext } from '../context.js';
 
@@ -54,7 +55,9 @@ export const commands = [
     handler: async (ctx, { model }) => {
       if (!(await models(ctx)).has(model.name)) throw new QemuError(`CPU model '${model.name}' not found`);
       // The hypervisor decides about features: what was asked for is all that is known.
-      return { model: { name: model.name, props: model.props ?? {} } };
+      const { name, props = {} } = model;
+      if (!isJsonObject(props)) throw new QemuError("Invalid parameter type for 'model.props', expected: object");
+      return { model: { name, props } };
     },
   }),
 ];

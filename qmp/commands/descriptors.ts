@@ -38,7 +38,7 @@ export const commands = [
     handler: ({ client, system }, { 'fdset-id': id, opaque }) => {
       const fd = client.receivedDescriptor();
       try {
-        return { 'fdset-id': fdSetsOf(system).add(fd, id === undefined ? undefined : Number(id), opaque), fd };
+        return { 'fdset-id': fdSetsOf(system).add(fd, id, opaque), fd };
       } catch (error) {
         closeSync(fd);
         throw error;
@@ -50,8 +50,7 @@ export const commands = [
     name: 'remove-fd',
     doc: 'Takes one descriptor or all out of a set.',
     args: struct('remove-fd', { 'fdset-id': int, fd: optional(int) }),
-    handler: ({ system }, { 'fdset-id': id, fd }) =>
-      fdSetsOf(system).remove(Number(id), fd === undefined ? undefined : Number(fd)),
+    handler: ({ system }, { 'fdset-id': id, fd }) => fdSetsOf(system).remove(id, fd),
   }),
 
   defineCommand({

@@ -1,5 +1,4 @@
-import { addDevice, removeDevice } from '../../src/qdev/device-add.js';
-import { resolvePath } from '../../src/qom/path.js';
+import { addDevice, findDevice, removeDevice } from '../../src/qdev/device-add.js';
 import { optional, str, struct } from '../../src/qom/qapi.js';
 import { defineCommand } from '../command.js';
 
@@ -22,10 +21,10 @@ export const commands = [
     doc: 'Unplugs a device, named by id or path; DEVICE_DELETED tells when it is gone.',
     args: struct('device_del', { id: str }),
     handler: async ({ system }, { id }) => {
-      const path = id.startsWith('/') ? id : `${system.peripheral.canonicalPath}/${id}`;
-      const found = resolvePath(system.tree.root, path).object?.canonicalPath ?? path;
-      const device = await removeDevice(system, system.tree.root, id);
-      system.events.emit({ type: 'device-deleted', device: device.id, path: found });
+      const device = findDevice(system, system.tree.root, id);
+      const path = device.canonicalPath;
+      await removeDevice(device);
+      system.events.emit({ type: 'device-deleted', device: device.id, path });
     },
   }),
 ];

@@ -11,6 +11,10 @@ const VncInfo = struct('VncInfo', { enabled: bool });
 
 const DisplayProtocol = enumeration('DisplayProtocol', ['vnc', 'spice']);
 const SetPasswordAction = enumeration('SetPasswordAction', ['keep', 'fail', 'disconnect']);
+function spiceNotInUse(): QemuError {
+  return new QemuError('SPICE is not in use', { errorClass: 'DeviceNotActive' });
+}
+
 const vncDisplay = struct('SetPasswordOptionsVnc', { display: optional(str) });
 const ImageFormat = enumeration('ImageFormat', ['ppm', 'png']);
 
@@ -53,7 +57,11 @@ export const commands = [
       'protocol',
       { vnc: vncDisplay },
     ),
-    handler: () => {
+    handler: (_, { protocol, connected }) => {
+      if (protocol === 'spice') throw spiceNotInUse();
+      if (connected !== undefined && connected !== 'keep') {
+        throw new QemuError("parameter 'connected' must be 'keep' when 'protocol' is 'vnc'");
+      }
       throw new QemuError('Could not set password');
     },
   }),
@@ -64,7 +72,8 @@ export const commands = [
     args: union<JsonObject>('ExpirePasswordOptions', { protocol: DisplayProtocol, time: str }, 'protocol', {
       vnc: vncDisplay,
     }),
-    handler: () => {
+    handler: (_, { protocol }) => {
+      if (protocol === 'spice') throw spiceNotInUse();
       throw new QemuError('Could not set password expire time');
     },
   }),

@@ -1,5 +1,19 @@
 import { accessSync, constants } from 'node:fs';
-import { bool, enumeration, int, list, optional, str, struct, uint64 } from '../../src/qom/qapi.js';
+import {
+  bool,
+  enumeration,
+  int,
+  list,
+  optional,
+  size,
+  str,
+  struct,
+  uint8,
+  uint16,
+  uint32,
+  uint64,
+  union,
+} from '../../src/qom/qapi.js';
 import { QemuError } from '../../src/system/errors.js';
 import { machineData } from '../../src/system/machine.js';
 import { defineCommand } from '../command.js';
@@ -49,10 +63,45 @@ const MemoryInfo = struct('MemoryInfo', { 'base-memory': uint64, 'plugged-memory
 /** No memory device exists here, so the union has no branch. */
 const MemoryDeviceInfo = struct('MemoryDeviceInfo', { type: enumeration('MemoryDeviceInfoKind', []) });
 
-/** The union's branches are refused together, so they are not told apart. */
-const NumaOptions = struct('NumaOptions', {
-  type: enumeration('NumaOptionsType', ['node', 'dist', 'cpu', 'hmat-lb', 'hmat-cache']),
-});
+const NumaOptions = union(
+  'NumaOptions',
+  { type: enumeration('NumaOptionsType', ['node', 'dist', 'cpu', 'hmat-lb', 'hmat-cache']) },
+  'type',
+  {
+    node: struct('NumaNodeOptions', {
+      nodeid: optional(uint16),
+      cpus: optional(list(uint16)),
+      mem: optional(size),
+      memdev: optional(str),
+      initiator: optional(uint16),
+    }),
+    dist: struct('NumaDistOptions', { src: uint16, dst: uint16, val: uint8 }),
+    cpu: CpuInstanceProperties,
+    'hmat-lb': struct('NumaHmatLBOptions', {
+      initiator: uint16,
+      target: uint16,
+      hierarchy: enumeration('HmatLBMemoryHierarchy', ['memory', 'first-level', 'second-level', 'third-level']),
+      'data-type': enumeration('HmatLBDataType', [
+        'access-latency',
+        'read-latency',
+        'write-latency',
+        'access-bandwidth',
+        'read-bandwidth',
+        'write-bandwidth',
+      ]),
+      latency: optional(uint64),
+      bandwidth: optional(size),
+    }),
+    'hmat-cache': struct('NumaHmatCacheOptions', {
+      'node-id': uint32,
+      size,
+      level: uint8,
+      associativity: enumeration('HmatCacheAssociativity', ['none', 'direct', 'complex']),
+      policy: enumeration('HmatCacheWritePolicy', ['none', 'write-back', 'write-through']),
+      line: uint16,
+    }),
+  },
+);
 
 export const commands = [
   defineCommand({
@@ -166,7 +215,6 @@ export const commands = [
     doc: 'Sets up NUMA before the machine is built; fails, since no machine here has it.',
     args: NumaOptions,
     allowPreconfig: true,
-    rawArgs: true,
     handler: ({ system }) => {
       if (system.phase !== 'preconfig') {
         throw new QemuError('The command is permitted only before the machine has been created');

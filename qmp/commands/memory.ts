@@ -1,11 +1,13 @@
+import { closeSync } from 'node:fs';
 import { open } from 'node:fs/promises';
+import type { MaybePromise } from '../../src/qom/property.js';
 import { bool, enumeration, int, list, optional, size, str, struct, uint64 } from '../../src/qom/qapi.js';
 import { QemuError } from '../../src/system/errors.js';
 import type { Int64 } from '../../src/system/json.js';
 import { osErrorText } from '../../src/system/os-error.js';
 import { defineCommand } from '../command.js';
 import type { MonitorContext } from '../context.js';
-import { checkMemoryReadable, readPhysical } from '../guest-memory.js';
+import { checkMemoryReadable, readPhysical, readVirtual } from '../guest-memory.js';
 
 const DumpGuestMemoryFormat = enumeration('DumpGuestMemoryFormat', [
   'elf',
@@ -25,8 +27,17 @@ const DumpGuestMemoryCapability = struct('DumpGuestMemoryCapability', { formats:
 const CHUNK = 1 << 20;
 
 /** Writes guest-physical memory to a file; where nothing answers, zeros. */
-async function savePhysical(ctx: MonitorContext, address: Int64, length: Int64, path: string): Promise<void> {
-  checkMemoryReadable(ctx.system);
+async function savePhysical({ system }: MonitorContext, address: Int64, length: Int64, path: string): Promise<void> {
+  checkMemoryReadable(system);
+  await saveMemory(address, length, path, (at, count) => readPhysical(system, at, count) ?? new Uint8Array(count));
+}
+
+async function saveMemory(
+  address: Int64,
+  length: Int64,
+  path: string,
+  read: (at: bigint, count: number) => MaybePromise<Uint8Array>,
+): Promise<void> {
   const file = await open(path, 'w', 0o666).catch((error: unknown) => {
     throw new QemuError(`Could not open '${path}': ${osErrorText(error)}`);
   });
@@ -34,7 +45,7 @@ async function savePhysical(ctx: MonitorContext, address: Int64, length: Int64, 
     const end = BigInt(address) + BigInt(length);
     for (let at = BigInt(address); at < end; at += BigInt(CHUNK)) {
       const count = end - at < CHUNK ? Number(end - at) : CHUNK;
-      await file.write(readPhysical(ctx.system, at, count) ?? new Uint8Array(count));
+      await file.write(await read(at, count));
     }
   } catch (error) {
     throw error instanceof QemuError
@@ -55,14 +66,19 @@ export const commands = [
 
   defineCommand({
     name: 'memsave',
-    doc: 'Saves a range of virtual memory to a file; fails, since addresses cannot be translated here.',
+    doc: 'Saves a range of virtual memory, as a CPU sees it, to a file.',
     args: struct('memsave', { val: uint64, size, filename: str, 'cpu-index': optional(int) }),
-    handler: ({ system }, args) => {
-      const index = Number(args['cpu-index'] ?? 0);
-      if (!system.machine.cpus().some((cpu) => cpu.index === index) || system.accel?.acceleratorName === 'nitro') {
+    handler: async ({ system }, { val, size: length, filename, 'cpu-index': cpu = 0 }) => {
+      const index = Number(cpu);
+      const { cpuAccess } = system.machine;
+      if (cpuAccess === undefined || !system.machine.cpus().some((each) => each.index === index)) {
         throw new QemuError("Parameter 'cpu-index' expects a CPU number");
       }
-      throw new QemuError('virtual addresses of the guest cannot be translated here');
+      await saveMemory(val, length, filename, async (at, count) => {
+        const bytes = await readVirtual(system, cpuAccess, index, at, count);
+        if (bytes !== undefined) return bytes;
+        throw new QemuError(`Invalid addr 0x${at.toString(16).padStart(16, '0')}/size ${length} specified`);
+      });
     },
   }),
 
@@ -78,14 +94,17 @@ export const commands = [
       format: optional(DumpGuestMemoryFormat),
     }),
     handler: ({ system, client }, args) => {
-      if (args.paging && args.format !== undefined && args.format !== 'elf') {
+      const part = args.paging || args.begin !== undefined || args.length !== undefined;
+      if (part && args.format !== undefined && args.format !== 'elf') {
         throw new QemuError("kdump-compressed format doesn't support paging or filter");
       }
       if (args.begin !== undefined && args.length === undefined) throw new QemuError("Parameter 'length' is missing");
       if (args.begin === undefined && args.length !== undefined) throw new QemuError("Parameter 'begin' is missing");
       const [, protocol, name = ''] = /^(fd|file):(.*)$/s.exec(args.protocol) ?? [];
       if (protocol === undefined) throw new QemuError("parameter 'protocol' must start with 'file:' or 'fd:'");
-      if (protocol === 'fd') client.closeNamedDescriptor(name);
+      const fd = protocol === 'fd' ? client.takeNamedDescriptor(name) : undefined;
+      if (fd !== undefined) closeSync(fd);
+      else if (protocol === 'fd') throw new QemuError(`File descriptor named '${name}' has not been found`);
       checkMemoryReadable(system);
       throw new QemuError('guest memory cannot be dumped by this program');
     },

@@ -79,9 +79,11 @@ export const commands = [
 
   defineCommand({
     name: 'inject-nmi',
-    doc: 'Sends a non-maskable interrupt; fails, since no machine here has one.',
-    handler: () => {
-      throw new QemuError('machine does not provide NMIs');
+    doc: 'Sends a non-maskable interrupt to all CPUs.',
+    handler: async ({ system }) => {
+      const { cpuAccess } = system.machine;
+      if (cpuAccess === undefined) throw new QemuError('machine does not provide NMIs');
+      await cpuAccess.injectNmi();
     },
   }),
 

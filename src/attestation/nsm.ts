@@ -1,16 +1,20 @@
 import { type Cbor, CborError, cbor, member, readCbor } from './cbor.js';
+import { type PartName, partLimits } from './document.js';
+import type { FaultBoard } from './faults.js';
 import { PCR_COUNT, PcrBank } from './pcr-bank.js';
 
-/** Error names on the wire (aws-nitro-enclaves-nsm-api, ErrorCode). */
-export type NsmError =
-  | 'InvalidArgument'
-  | 'InvalidIndex'
-  | 'InvalidResponse'
-  | 'ReadOnlyIndex'
-  | 'InvalidOperation'
-  | 'BufferTooSmall'
-  | 'InputTooLarge'
-  | 'InternalError';
+/** Error names on the wire, by their number from 1 (aws-nitro-enclaves-nsm-api, ErrorCode). */
+export const nsmErrors = [
+  'InvalidArgument',
+  'InvalidIndex',
+  'InvalidResponse',
+  'ReadOnlyIndex',
+  'InvalidOperation',
+  'BufferTooSmall',
+  'InputTooLarge',
+  'InternalError',
+] as const;
+export type NsmError = (typeof nsmErrors)[number];
 
 /** What an attestation document is made of besides the module's own state; absent parts are null in the document. */
 export interface AttestationRequest {
@@ -26,6 +30,8 @@ export interface NsmOptions {
   readonly attest: (nsm: NitroSecureModule, request: AttestationRequest) => Uint8Array | Promise<Uint8Array>;
   /** Random bytes. */
   readonly random: (length: number) => Uint8Array;
+  /** What is to go wrong, for tests of clients. */
+  readonly faults?: FaultBoard;
   /** AWS's limits on the parts of an attestation request; without them QEMU's behaviour, which has none. */
   readonly strict: boolean;
 }
@@ -35,8 +41,6 @@ export const REQUEST_LIMIT = 0x1000;
 /** Longest response, bytes (NSM_RESPONSE_MAX_SIZE). */
 export const RESPONSE_LIMIT = 0x3000;
 const RANDOM_SIZE = 256;
-/** Bytes of user_data and nonce, and of public_key (AWS's checks; spec nsm.md, section 7). */
-const limits = { user_data: 512, nonce: 512, public_key: 1024 } as const;
 const version = { major: 1, minor: 0, patch: 0 } as const;
 
 class Refusal extends Error {
@@ -63,6 +67,11 @@ export class NitroSecureModule {
 
   /** Answers one request. Never throws; whatever goes wrong is an error response. */
   async handle(request: Uint8Array): Promise<Uint8Array> {
+    const { faults } = this.#options;
+    const delay = faults?.take('slow-answer');
+    if (delay !== undefined) await new Promise((resolve) => setTimeout(resolve, delay));
+    const error = faults?.take('nsm-error');
+    if (error !== undefined) return errorResponse(nsmErrors[error - 1] ?? 'InternalError');
     try {
       const response = await this.#dispatch(request);
       return response.length > RESPONSE_LIMIT ? errorResponse('BufferTooSmall') : response;
@@ -98,7 +107,10 @@ export class NitroSecureModule {
         ['version_minor', cbor.uint(version.minor)],
         ['version_patch', cbor.uint(version.patch)],
       ]),
-    GetRandom: () => named('GetRandom', [['random', cbor.bytes(this.#options.random(RANDOM_SIZE))]]),
+    GetRandom: () => {
+      if (this.#options.faults?.take('entropy-starvation') !== undefined) throw new Refusal('InternalError');
+      return named('GetRandom', [['random', cbor.bytes(this.#options.random(RANDOM_SIZE))]]);
+    },
   };
 
   readonly #withFields: Readonly<Record<string, Handler>> = {
@@ -127,9 +139,9 @@ export class NitroSecureModule {
       return cbor.text('LockPCRs');
     },
     Attestation: async (fields) => {
-      const part = (name: keyof typeof limits): Uint8Array | undefined => {
+      const part = (name: PartName): Uint8Array | undefined => {
         const bytes = optionalBytes(fields, name);
-        if (this.#options.strict && bytes !== undefined && bytes.length > limits[name]) {
+        if (this.#options.strict && bytes !== undefined && bytes.length > partLimits[name]) {
           throw new Refusal('InputTooLarge');
         }
         return bytes;

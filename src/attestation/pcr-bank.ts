@@ -53,6 +53,11 @@ export class PcrBank {
     this.#locked[index] = true;
   }
 
+  /** Copies of the locked registers, by index: what a document lists. */
+  locked(): Map<number, Uint8Array> {
+    return new Map(this.lockedIndices().map((index) => [index, this.value(index).slice()]));
+  }
+
   /** Indices of locked registers, ascending. */
   lockedIndices(): number[] {
     return this.#locked.flatMap((locked, index) => (locked ? [index] : []));

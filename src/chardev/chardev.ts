@@ -44,7 +44,7 @@ export interface CharPort {
   /** Stops calls of `receive` until `resume`; the host side feels the back-pressure. */
   pause(): void;
   resume(): void;
-  /** Ends the connection with the present peer, if the host side has such a thing. */
+  /** Ends the connection with the present peer at once, if the host side has such a thing; what waits is dropped. */
   disconnect(): void;
   /** The oldest descriptor that came with the peer's bytes (SCM_RIGHTS), given away for good. */
   takeDescriptor(): number | undefined;
@@ -101,6 +101,14 @@ export abstract class Chardev extends QomObject implements CharPort {
   disconnect(): void {}
 
   takeDescriptor(): number | undefined {
+    return undefined;
+  }
+
+  /**
+   * The peer's unix socket, for a user that speaks with the peer by itself: a duplicate, the caller's. This chardev then
+   * carries nothing any more; disconnect() it when the peer is gone. Undefined where there is no such socket.
+   */
+  takeSocket(): number | undefined {
     return undefined;
   }
 

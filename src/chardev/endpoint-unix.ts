@@ -35,7 +35,8 @@ function decode(name: Buffer): UnixAddress {
 }
 
 function peer(stream: UnixSocket, local: string, remote: string): Peer {
-  return { stream, ends: { family: 'unix', local, remote }, takeDescriptor: () => stream.takeFd() };
+  const ends = { family: 'unix', local, remote } as const;
+  return { stream, ends, takeDescriptor: () => stream.takeFd(), takeSocket: () => stream.handOver() };
 }
 
 function serve(server: UnixServer, address: UnixAddress, accept: (peer: Peer) => void, cleanup: () => void): Listener {

@@ -9,6 +9,8 @@ export interface Peer {
   readonly ends: ConnectionEnds;
   /** Unix sockets: the oldest descriptor received, given away. */
   readonly takeDescriptor?: () => number | undefined;
+  /** Unix sockets: a duplicate of the socket; the stream carries nothing any more. */
+  readonly takeSocket?: () => number;
   /** What a WebSocket client and its server agreed to speak. */
   readonly subprotocol?: string;
 }

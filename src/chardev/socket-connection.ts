@@ -65,11 +65,18 @@ export class SocketConnection implements CharPort {
   }
 
   disconnect(): void {
-    void this.close();
+    if (this.#over) return;
+    this.#over = true;
+    this.#link.abort();
+    this.#events.ended();
   }
 
   takeDescriptor(): number | undefined {
     return this.peer.takeDescriptor?.();
+  }
+
+  takeSocket(): number | undefined {
+    return this.peer.takeSocket?.();
   }
 
   /** Sends what is queued within a limit of time and ends the connection. A second call does nothing. */

@@ -318,6 +318,10 @@ export class SocketChardev extends Chardev {
     return this.#current?.takeDescriptor();
   }
 
+  override takeSocket(): number | undefined {
+    return this.#current?.takeSocket();
+  }
+
   protected override async release(): Promise<void> {
     this.#abort.abort();
     clearTimeout(this.#reconnect);

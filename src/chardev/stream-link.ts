@@ -89,6 +89,12 @@ export class StreamLink {
     this.#events.ended(error);
   }
 
+  /** Drops what waits and closes the stream; `ended` is not called. */
+  abort(): void {
+    this.#over = true;
+    this.#stream.destroy();
+  }
+
   /** Sends what waits, within a limit of time, then closes the stream; `ended` is not called. */
   async close(): Promise<void> {
     this.#over = true;

@@ -138,6 +138,12 @@ export class OptionCollector {
       const opts = this.#parse('chardev', value, location);
       this.config.chardevs.push(optionSet(opts));
     },
+    gdb: (value, location) => {
+      this.config.gdb = { text: value, location };
+    },
+    s: (_, location) => {
+      this.config.gdb = { text: 'tcp::1234', location };
+    },
     serial: (value, location) => {
       this.#noSerial = false;
       this.config.serials.push({ text: value, location });

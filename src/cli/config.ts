@@ -57,6 +57,8 @@ export interface StartConfig {
   devices: OptionSet[];
   serials: CharOption[];
   parallels: CharOption[];
+  /** -gdb; the last one counts. */
+  gdb: CharOption | undefined;
   monitors: MonitorOption[];
   cpu: string | undefined;
   name: { guest?: string };
@@ -97,6 +99,7 @@ export function emptyConfig(): StartConfig {
     chardevs: [],
     devices: [],
     serials: [],
+    gdb: undefined,
     parallels: [],
     monitors: [],
     cpu: undefined,

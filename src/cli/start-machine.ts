@@ -6,6 +6,7 @@ import { Machine } from '../system/machine.js';
 import type { Location } from '../system/report.js';
 import type { System } from '../system/system.js';
 import type { AccelOption } from './config.js';
+import { type DefaultAccelerators, defaultAccelerators } from './default-accelerator.js';
 
 /** An error that has been reported already; the process ends with status 1. */
 export class Reported extends Error {
@@ -52,14 +53,16 @@ export async function startAccelerator(
   const { report } = system;
   const candidates: Candidate[] = [];
   let failed = false;
-  // QEMU's default where nobody names one.
-  const wanted = options.length > 0 ? options : [{ location: undefined, name: 'tcg', properties: [] }];
-  for (const option of wanted) {
-    const known = await system.modules.load('accel', option.name);
-    const type = known ? system.types.get(`${option.name}-accel`) : undefined;
-    if (type === undefined) {
+  const choice: DefaultAccelerators =
+    options.length > 0 ? { options, named: false } : await defaultAccelerators(system, machine);
+  if (choice.note !== undefined) report.info(choice.note);
+  for (const option of choice.options) {
+    let type: ObjectClass;
+    try {
+      type = await acceleratorType(system, option.name);
+    } catch (error) {
       failed = true;
-      report.error(new QemuError(`invalid accelerator ${option.name}`), option.location);
+      report.error(error, option.location);
       continue;
     }
     const { runs } = type.data as unknown as AcceleratorClassData;
@@ -73,9 +76,18 @@ export async function startAccelerator(
       continue;
     }
     if (failed) report.error(new QemuError(`falling back to ${option.name}`));
+    else if (choice.named) report.info(`using accelerator ${option.name}`);
     return accel;
   }
   throw new Reported();
+}
+
+/** @throws QemuError when there is none of that name, or its module is broken */
+async function acceleratorType(system: System, name: string): Promise<ObjectClass> {
+  const known = await system.modules.load('accel', name);
+  const type = known ? system.types.get(`${name}-accel`) : undefined;
+  if (type === undefined) throw new QemuError(`invalid accelerator ${name}`);
+  return type;
 }
 
 async function tryAccelerator(

@@ -31,6 +31,11 @@ export function ioctl(fd: number, request: number, argument: Exclude<Pointer, nu
   return check('ioctl', libc.ioctl(fd, request, argument ?? null));
 }
 
+/** As `ioctl`, for requests whose failure is ordinary. @returns the result, or -errno */
+export function tryIoctl(fd: number, request: number, argument: Exclude<Pointer, null> | number | undefined): number {
+  return libc.ioctl(fd, request, argument ?? null);
+}
+
 /**
  * ioctl(2) on a thread of libuv's pool, for requests that wait for a device. The call cannot be interrupted: a process
  * that must end before it returns needs `exitNow`.
@@ -38,8 +43,12 @@ export function ioctl(fd: number, request: number, argument: Exclude<Pointer, nu
  * @returns the result, 0 or positive
  * @throws HostError with the driver's errno, also above 133
  */
-export async function ioctlBlocking(fd: number, request: number, argument: Exclude<Pointer, null>): Promise<number> {
-  return check('ioctl', await libc.ioctlBlocking(fd, request, argument));
+export async function ioctlBlocking(
+  fd: number,
+  request: number,
+  argument: Exclude<Pointer, null> | number | undefined,
+): Promise<number> {
+  return check('ioctl', await libc.ioctlBlocking(fd, request, argument ?? null));
 }
 
 /** A non-blocking, close-on-exec eventfd(2). @throws HostError */

@@ -20,6 +20,9 @@ export interface HugePages {
 
 export type DeviceState = 'usable' | 'missing' | 'not permitted';
 
+/** `software`: /dev/kvm opens, but the CPU has no virtualisation of its own, so that guests are interpreted. */
+export type KvmState = DeviceState | 'software';
+
 /**
  * Numbers of a kernel CPU or node list such as `0,2-5` (Documentation/admin-guide/cputopology.rst), ascending, without
  * repetition. An empty list is valid.
@@ -86,6 +89,24 @@ export class HostFacts {
     } catch (error) {
       return errorName(error) === 'ENOENT' ? 'missing' : 'not permitted';
     }
+  }
+
+  /** What KVM is worth to a machine of this process. */
+  kvm(): KvmState {
+    const state = this.device('/dev/kvm');
+    if (state !== 'usable') return state;
+    const flags = this.#cpuInfo('flags')?.split(' ') ?? [];
+    return flags.includes('vmx') || flags.includes('svm') ? 'usable' : 'software';
+  }
+
+  /** The CPU's name for people, as CPUID gives it. */
+  cpuName(): string | undefined {
+    return this.#cpuInfo('model name');
+  }
+
+  /** A line about the first CPU. */
+  #cpuInfo(name: string): string | undefined {
+    return new RegExp(`^${name}\\s*: (.*)$`, 'm').exec(this.#text('proc/cpuinfo') ?? '')?.[1];
   }
 
   /** Bytes of a small page. */

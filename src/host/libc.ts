@@ -74,10 +74,12 @@ function declareBlocking<A extends unknown[]>(prototype: string): (...args: A) =
 export const libc = {
   ioctl: declare<[fd: number, request: number, argument: Pointer | number]>('int ioctl(int, unsigned long, void *)'),
   /** For requests that wait for a device; see `ioctlBlocking` in fd.ts. */
-  ioctlBlocking: declareBlocking<[fd: number, request: number, argument: Pointer]>(
+  ioctlBlocking: declareBlocking<[fd: number, request: number, argument: Pointer | number]>(
     'int ioctl(int, unsigned long, void *)',
   ),
   fcntl: declare<[fd: number, command: number, argument: number]>('int fcntl(int, int, long)'),
+  gettid: declare<[]>('int gettid()'),
+  tgkill: declare<[pid: number, tid: number, signal: number]>('int tgkill(int, int, int)'),
   getpgid: declare<[pid: number]>('int getpgid(int)'),
   dup2: declare<[from: number, to: number]>('int dup2(int, int)'),
   _exit: declare<[status: number]>('void _exit(int)') as (status: number) => never,

@@ -116,6 +116,11 @@ function hugeSizeFlag(bytes: number): number {
   return log2 * 2 ** HUGE_SHIFT;
 }
 
+/** Where the bytes of a buffer lie, for a structure that points to them; good as long as somebody keeps the buffer. */
+export function addressOf(buffer: Uint8Array): bigint {
+  return koffi().address(buffer);
+}
+
 /** A range of this process's address space. Other threads get `address` and `size` and make a Mapping of their own. */
 export class Mapping implements Disposable {
   readonly address: bigint;

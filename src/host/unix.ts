@@ -1,5 +1,5 @@
 import { lstatSync } from 'node:fs';
-import { setNonBlocking } from './fd.js';
+import { duplicate, setNonBlocking } from './fd.js';
 import { check, Errno, HostError, koffi, libc } from './libc.js';
 import { AF_UNIX, type ConnectOptions, connectSocket, SocketServer, SocketStream, streamSocket } from './socket.js';
 import type { FdStreamOptions } from './stream.js';
@@ -97,6 +97,18 @@ export class UnixSocket extends SocketStream {
   /** The oldest received descriptor, close-on-exec, from now on the caller's. It arrives no later than the bytes it was sent with. */
   takeFd(): number | undefined {
     return this.#received.shift();
+  }
+
+  /**
+   * A duplicate of the socket, the caller's, over which all that comes from now on is exchanged; this stream is not
+   * served any more, and is to be destroyed when the peer is gone.
+   *
+   * @throws HostError
+   */
+  handOver(): number {
+    const fd = duplicate(this.fd);
+    this.suspend(true);
+    return fd;
   }
 
   /** Received descriptors that wait. */

@@ -123,9 +123,14 @@ export abstract class HostMemoryBackend extends UserCreatable implements GuestRa
     return this.#memory().mapping.address;
   }
 
-  /** The file whose bytes from its start (or `offset=`) on are the memory; undefined for anonymous memory. */
+  /** The file whose bytes from `fileOffset` on are the memory; undefined for anonymous memory. */
   get fd(): number | undefined {
     return this.#memory().fd;
+  }
+
+  /** Where in the file the memory begins. */
+  get fileOffset(): number {
+    return 0;
   }
 
   /** Bytes of the pages the memory is made of. */

@@ -39,6 +39,10 @@ export class FileBackend extends HostMemoryBackend {
     }
   }
 
+  override get fileOffset(): number {
+    return this.offset;
+  }
+
   protected override finalize(): void {
     this.#discard();
     super.finalize();

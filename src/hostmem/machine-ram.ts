@@ -13,29 +13,36 @@ export interface DefaultBackend {
   readonly properties: JsonObject;
 }
 
+/** Puts the backend's region into the machine's memory. */
+export type PlaceRam = (system: System, backend: HostMemoryBackend) => void;
+
+const atZero: PlaceRam = (system, { region }) => system.systemMemory.add(0n, region);
+
 /**
  * Guest RAM: the backend named with `-machine memory-backend=ID`, else one of the machine's own choice at
- * `/objects/RAM-ID`. It is mapped at guest address 0.
+ * `/objects/RAM-ID`.
  *
+ * @param place by default at guest address 0
  * @throws QemuError: no such backend, in use, a size other than -m's, or whatever allocation failed of
  */
 export async function machineRam(
   system: System,
   machine: Machine,
   fallback: DefaultBackend,
+  place = atZero,
 ): Promise<HostMemoryBackend> {
   await system.needTypes('hostmem');
   const id = machine.memoryBackendId;
   const backend = id === '' ? await makeBackend(system, machine, fallback) : userBackend(system, machine, id);
-  mapMachineRam(system, backend);
+  mapMachineRam(system, backend, place);
   machine.memoryBackend = backend;
   return backend;
 }
 
 /** Maps the backend's region into the machine's memory. @throws QemuError when it is mapped already */
-export function mapMachineRam(system: System, backend: HostMemoryBackend, addr = 0n): void {
+export function mapMachineRam(system: System, backend: HostMemoryBackend, place = atZero): void {
   if (backend.mapped) throw new QemuError(`memory backend ${backend.name} can't be used multiple times.`);
-  system.systemMemory.add(addr, backend.region);
+  place(system, backend);
   backend.mapped = true;
 }
 

@@ -13,69 +13,14 @@ export function bytes(value: Int64): number {
   return Number(value);
 }
 
-/** Properties of the abstract type `memory-backend`. */
+/** Properties of the abstract type `memory-backend`, in the order in which object-add checks them (qapi/qom.json). */
 export const backendProperties: Readonly<Record<string, Property>> = {
-  share: prop.bool<HostMemoryBackend>({
-    get: (backend) => backend.share,
-    set: (backend, value) => {
-      backend.refuseAllocated();
-      backend.share = value;
-    },
-    description: 'Other processes may map the memory too (on) or it is copied on write (off)',
-  }),
-  size: sizeProperty<HostMemoryBackend>({
-    get: (backend) => int64(BigInt(backend.size)),
-    set: (backend, value) => backend.setSize(bytes(value)),
-    description: 'Bytes of memory (as 500M)',
-  }),
   dump: prop.bool<HostMemoryBackend>({
     get: (backend) => backend.dump,
     set: (backend, value) => {
       backend.dump = value;
     },
     description: 'Part of core dumps',
-  }),
-  'prealloc-threads': prop.of<number>(
-    'int',
-    qapi.uint32,
-  )<HostMemoryBackend>({
-    get: (backend) => backend.preallocThreads,
-    set: (backend, value) => {
-      backend.preallocThreads = value;
-    },
-    description: 'Threads that populate the memory',
-  }),
-  'x-use-canonical-path-for-ramblock-id': prop.bool<HostMemoryBackend>({
-    get: (backend) => backend.canonicalRamblockId,
-    set: (backend, value) => {
-      backend.canonicalRamblockId = value;
-    },
-  }),
-  policy: prop.enumeration(HostMemPolicy)<HostMemoryBackend>({
-    get: (backend) => backend.policy,
-    set: (backend, value) => {
-      backend.policy = value;
-    },
-    description: 'How the kernel chooses among host-nodes',
-  }),
-  'prealloc-context': {
-    type: 'link<thread-context>',
-    flavour: 'object',
-    value: qapi.str,
-    get: (object) => (object as HostMemoryBackend).preallocContext?.canonicalPath ?? '',
-    set: (object, value) => (object as HostMemoryBackend).setPreallocContext(String(value)),
-    target: (object) => (object as HostMemoryBackend).preallocContext,
-    description: 'Where the populating threads come from',
-  },
-  prealloc: prop.bool<HostMemoryBackend>({
-    get: (backend) => backend.prealloc,
-    set: (backend, value) => backend.setPrealloc(value),
-    description: 'Populate all pages at the start',
-  }),
-  reserve: prop.bool<HostMemoryBackend>({
-    get: (backend) => backend.reserve,
-    set: (backend, value) => backend.setReserve(value),
-    description: 'Have swap space or huge pages promised for all of it',
   }),
   'host-nodes': prop.of<JsonValue[]>(
     'int',
@@ -91,5 +36,60 @@ export const backendProperties: Readonly<Record<string, Property>> = {
       backend.merge = value;
     },
     description: 'The kernel may merge equal pages',
+  }),
+  policy: prop.enumeration(HostMemPolicy)<HostMemoryBackend>({
+    get: (backend) => backend.policy,
+    set: (backend, value) => {
+      backend.policy = value;
+    },
+    description: 'How the kernel chooses among host-nodes',
+  }),
+  prealloc: prop.bool<HostMemoryBackend>({
+    get: (backend) => backend.prealloc,
+    set: (backend, value) => backend.setPrealloc(value),
+    description: 'Populate all pages at the start',
+  }),
+  'prealloc-threads': prop.of<number>(
+    'int',
+    qapi.uint32,
+  )<HostMemoryBackend>({
+    get: (backend) => backend.preallocThreads,
+    set: (backend, value) => {
+      backend.preallocThreads = value;
+    },
+    description: 'Threads that populate the memory',
+  }),
+  'prealloc-context': {
+    type: 'link<thread-context>',
+    flavour: 'object',
+    value: qapi.str,
+    get: (object) => (object as HostMemoryBackend).preallocContext?.canonicalPath ?? '',
+    set: (object, value) => (object as HostMemoryBackend).setPreallocContext(String(value)),
+    target: (object) => (object as HostMemoryBackend).preallocContext,
+    description: 'Where the populating threads come from',
+  },
+  share: prop.bool<HostMemoryBackend>({
+    get: (backend) => backend.share,
+    set: (backend, value) => {
+      backend.refuseAllocated();
+      backend.share = value;
+    },
+    description: 'Other processes may map the memory too (on) or it is copied on write (off)',
+  }),
+  reserve: prop.bool<HostMemoryBackend>({
+    get: (backend) => backend.reserve,
+    set: (backend, value) => backend.setReserve(value),
+    description: 'Have swap space or huge pages promised for all of it',
+  }),
+  size: sizeProperty<HostMemoryBackend>({
+    get: (backend) => int64(BigInt(backend.size)),
+    set: (backend, value) => backend.setSize(bytes(value)),
+    description: 'Bytes of memory (as 500M)',
+  }),
+  'x-use-canonical-path-for-ramblock-id': prop.bool<HostMemoryBackend>({
+    get: (backend) => backend.canonicalRamblockId,
+    set: (backend, value) => {
+      backend.canonicalRamblockId = value;
+    },
   }),
 };

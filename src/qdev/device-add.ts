@@ -71,19 +71,13 @@ function findBus(host: DeviceHost, type: ObjectClass, wanted: string | undefined
  * @throws QemuError with QEMU's sentences; nothing stays behind
  */
 export async function addDevice(host: DeviceHost, options: JsonObject, mode: InputMode): Promise<Device> {
-  const { driver, id, bus: wantedBus, ...properties } = options;
-  if (driver === undefined || driver === '') throw new QemuError("Parameter 'driver' is missing");
-  if (typeof driver !== 'string') throw new QemuError("Invalid parameter type for 'driver', expected: string");
-  for (const [name, value] of [
-    ['id', id],
-    ['bus', wantedBus],
-  ] as const) {
-    if (value !== undefined && typeof value !== 'string')
-      throw new QemuError(`Invalid parameter type for '${name}', expected: string`);
-  }
+  const { driver, id, bus: place, ...properties } = options;
+  // As in QEMU, what should be text and is not counts as not given.
+  if (typeof driver !== 'string') throw new QemuError("Parameter 'driver' is missing");
+  const wantedBus = typeof place === 'string' ? place : undefined;
   const type = deviceClass(host, driver);
   const own = wantedBus === undefined && !host.ready ? await host.boardBus(type, properties) : undefined;
-  const bus = own ?? findBus(host, type, wantedBus as string | undefined);
+  const bus = own ?? findBus(host, type, wantedBus);
   if (bus?.full === true) throw new QemuError(`Bus '${busName(bus)}' is full`);
   if (host.ready && bus !== undefined && !bus.hotpluggable) {
     throw new QemuError(`Bus '${busName(bus)}' does not support hotplugging`);
@@ -149,22 +143,26 @@ export function addChildBus(device: Device, type: ObjectClass, name: string): Bu
 }
 
 /**
- * device_del: by id, or by path (relative paths start at /machine/peripheral).
+ * A device by id, or by path (relative paths start at /machine/peripheral).
  *
- * @throws QemuError: not found, not a device, or its bus does not allow hot unplug
+ * @throws QemuError: not found, not a device
  */
-export async function removeDevice(host: DeviceHost, root: QomObject, id: string): Promise<Device> {
+export function findDevice(host: DeviceHost, root: QomObject, id: string): Device {
   const path = id.startsWith('/') ? id : `${host.peripheral.canonicalPath}/${id}`;
   const { object } = resolvePath(root, path);
   if (object === undefined) throw deviceNotFound(id);
   if (!(object instanceof Device)) throw new QemuError(`${id} is not a device`);
-  const bus = object.parentBus;
+  return object;
+}
+
+/** device_del. @throws QemuError when its bus or the device does not allow hot unplug */
+export async function removeDevice(device: Device): Promise<void> {
+  const bus = device.parentBus;
   if (bus !== undefined && !bus.hotpluggable) {
     throw new QemuError(`Bus '${busName(bus)}' does not support hotplugging`);
   }
-  if (!object.hotpluggable) throw new QemuError(`Device '${object.type.name}' does not support hotplugging`);
-  await bus?.hotplugHandler?.unplug?.(object);
-  await object.unrealize();
-  object.unparent();
-  return object;
+  if (!device.hotpluggable) throw new QemuError(`Device '${device.type.name}' does not support hotplugging`);
+  await bus?.hotplugHandler?.unplug?.(device);
+  await device.unrealize();
+  device.unparent();
 }

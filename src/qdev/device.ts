@@ -2,6 +2,7 @@ import { QomObject } from '../qom/object.js';
 import { prop } from '../qom/property.js';
 import type { ObjectClass, TypeRegistry } from '../qom/types.js';
 import { QemuError } from '../system/errors.js';
+import type { MemoryRegion } from '../system/memory.js';
 import type { Bus } from './bus.js';
 
 /** The headings of `-device help`. */
@@ -51,6 +52,16 @@ export abstract class Device extends QomObject {
   /** Gives back what `onRealize` acquired; must not fail. */
   protected onUnrealize(): void | Promise<void> {}
 
+  /** Its windows in the memory address space, as `info qtree` lists them. */
+  get windows(): readonly MemoryRegion[] {
+    return [];
+  }
+
+  /** Its interrupt lines, as `info qtree` lists them. */
+  get gpios(): readonly string[] {
+    return [];
+  }
+
   get realized(): boolean {
     return this.#realized;
   }
@@ -59,8 +70,9 @@ export abstract class Device extends QomObject {
     return this.#bus;
   }
 
+  /** Its type and its bus allow it (QEMU: device_get_hotpluggable). */
   get hotpluggable(): boolean {
-    return deviceData(this.type).hotpluggable ?? true;
+    return (deviceData(this.type).hotpluggable ?? true) && this.parentBus?.hotpluggable !== false;
   }
 
   /** Puts the device on `bus` (if any) and brings it up. */

@@ -41,8 +41,8 @@ export class QomObject {
   }
 
   findProperty(name: string): Property | undefined {
-    const property = this.type.properties.get(name) ?? this.#own.get(name);
-    return property?.listing === 'class' ? undefined : property;
+    const property = this.type.properties.get(name);
+    return property === undefined || property.listing === 'class' ? this.#own.get(name) : property;
   }
 
   /** @throws QemuError `Property 'TYPE.NAME' not found` */

@@ -1,5 +1,5 @@
-export { cpuTypeName, createCpu } from './cpu.js';
+export { cpuTypeName, createCpu, parseCpuModel } from './cpu.js';
 export { asError, QemuError } from './errors.js';
 export { Signal } from './events.js';
 export { Machine } from './machine.js';
-export { createRegion, MemoryRegion } from './memory.js';
+export { createAlias, createRegion, MemoryRegion } from './memory.js';

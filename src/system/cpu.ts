@@ -40,7 +40,9 @@ function checkProperty(arch: TargetArch, name: string, value: string): string | 
   if (arch === 'x86_64' && x86CpuNumbers.includes(name)) {
     return parseInteger(value) === undefined && value === '' ? `Parameter '${name}' expects a number` : undefined;
   }
-  return arch === 'x86_64' && x86CpuTexts.includes(name) ? undefined : 'not found';
+  if (arch !== 'x86_64' || !x86CpuTexts.includes(name)) return 'not found';
+  const badVendor = name === 'vendor' && value.length !== 12;
+  return badVendor ? `Property '.vendor' doesn't take value '${value}'` : undefined;
 }
 
 /**

@@ -1,6 +1,7 @@
 import { closeSync, constants, readFileSync } from 'node:fs';
 import { duplicate } from '../host/fd.js';
 import { QemuError } from './errors.js';
+import type { Int64 } from './json.js';
 import type { System } from './system.js';
 
 export interface FdSetEntry {
@@ -10,11 +11,11 @@ export interface FdSetEntry {
 
 /** Sets of descriptors handed over with add-fd or -add-fd, opened as `/dev/fdset/ID` (QEMU: monitor/fds.c). */
 export class FdSets {
-  readonly #sets = new Map<number, FdSetEntry[]>();
+  readonly #sets = new Map<Int64, FdSetEntry[]>();
 
   /** In ascending order of ids. */
-  list(): [id: number, entries: readonly FdSetEntry[]][] {
-    return [...this.#sets].sort(([a], [b]) => a - b);
+  list(): [id: Int64, entries: readonly FdSetEntry[]][] {
+    return [...this.#sets].sort(([a], [b]) => (a < b ? -1 : 1));
   }
 
   /**
@@ -22,7 +23,7 @@ export class FdSets {
    *
    * @throws QemuError when the id is negative
    */
-  add(fd: number, id: number | undefined, opaque: string | undefined): number {
+  add(fd: number, id: Int64 | undefined, opaque: string | undefined): Int64 {
     if (id !== undefined && id < 0) throw new QemuError("Parameter 'fdset-id' expects a non-negative value");
     let free = 0;
     while (this.#sets.has(free)) free++;
@@ -47,7 +48,7 @@ export class FdSets {
   }
 
   /** Closes one descriptor of a set, or all. @throws QemuError when there is no such set or descriptor */
-  remove(id: number, fd: number | undefined): void {
+  remove(id: Int64, fd: Int64 | undefined): void {
     const entries = this.#sets.get(id);
     const going = entries?.filter((entry) => fd === undefined || entry.fd === fd) ?? [];
     if (entries === undefined || (fd !== undefined && going.length === 0)) {

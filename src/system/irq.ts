@@ -7,3 +7,24 @@ export interface IrqLine {
   lower(): void;
   pulse(): void;
 }
+
+/** The end of a line at a device that is made before there is an interrupt controller; it leads nowhere until then. */
+export class IrqPin implements IrqLine {
+  #line: IrqLine | undefined;
+
+  connect(line: IrqLine): void {
+    this.#line = line;
+  }
+
+  raise(): void {
+    this.#line?.raise();
+  }
+
+  lower(): void {
+    this.#line?.lower();
+  }
+
+  pulse(): void {
+    this.#line?.pulse();
+  }
+}

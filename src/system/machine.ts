@@ -1,3 +1,6 @@
+import type { FaultBoard } from '../attestation/faults.js';
+import type { DebugTarget } from '../gdbstub/target.js';
+import type { CpuRegisters } from '../hw/i386/cpu-registers.js';
 import type { Bus } from '../qdev/bus.js';
 import { QomObject } from '../qom/object.js';
 import { type MaybePromise, prop } from '../qom/property.js';
@@ -45,6 +48,15 @@ export interface CpuInfo {
   readonly props?: JsonObject;
 }
 
+/** vCPUs as the monitor reaches into them; each call has a limit of time. */
+export interface CpuAccess {
+  readRegisters(cpu: number): Promise<CpuRegisters>;
+  /** Guest-physical address of a virtual one, or undefined where nothing is mapped. */
+  translate(cpu: number, address: bigint): Promise<bigint | undefined>;
+  /** A non-maskable interrupt for every vCPU. */
+  injectNmi(): Promise<void>;
+}
+
 /** The image of an enclave and what it measures to. */
 export interface EnclaveView {
   readonly debugMode: boolean;
@@ -61,6 +73,18 @@ export interface EnclaveView {
   };
   /** PCR 0, 1, 2 and 8 as the image determines them. @throws QemuError when the files have changed */
   measure(): Promise<ReadonlyMap<number, Uint8Array>>;
+  /** Absent where the Nitro Hypervisor has the module. */
+  readonly nsm?: NsmView;
+}
+
+/** A Nitro Secure Module of this process. */
+export interface NsmView {
+  /** Root certificate of its attestation documents, in PEM; undefined when they are not signed. */
+  readonly root: string | undefined;
+  /** What can be made to go wrong with it. */
+  readonly faults: FaultBoard;
+  /** All registers in order, as they are now. */
+  registers(): Promise<readonly { readonly value: Uint8Array; readonly locked: boolean }[]>;
 }
 
 export const MemorySizeConfiguration = qapi.struct('MemorySizeConfiguration', {
@@ -150,6 +174,9 @@ export abstract class Machine extends QomObject {
   /** Own checks that need no resources (accelerator, -kernel), before RAM is reserved. */
   preflight(): void | Promise<void> {}
 
+  /** All devices of the command line are there: makes what must know them all. */
+  complete(): void | Promise<void> {}
+
   /** Builds the board: memory, images, devices. The accelerator is up. */
   abstract init(accel: Accelerator): void | Promise<void>;
 
@@ -168,8 +195,18 @@ export abstract class Machine extends QomObject {
     return undefined;
   }
 
+  /** What a debugger works on; undefined where the CPUs are not ours. */
+  get debugTarget(): DebugTarget | undefined {
+    return undefined;
+  }
+
   /** Why guest memory cannot be read from here (it was donated to an enclave), undefined when it can. */
   get memoryUnreadable(): string | undefined {
+    return undefined;
+  }
+
+  /** What can be asked of vCPUs while they run; undefined where nothing executes, or out of reach. */
+  get cpuAccess(): CpuAccess | undefined {
     return undefined;
   }
 

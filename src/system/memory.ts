@@ -19,6 +19,8 @@ export class MemoryRegion extends QomObject {
   container: MemoryRegion | undefined;
   /** The bytes of a `ram` region, where this process can reach them. */
   ram: GuestRam | undefined;
+  /** What shows here is a part of another region, which need not be mapped itself. */
+  alias: { readonly region: MemoryRegion; readonly offset: bigint } | undefined;
   readonly subregions: MemoryRegion[] = [];
 
   /** Maps `region` at `addr` inside this one; higher priorities hide lower ones. */
@@ -53,6 +55,19 @@ export function createRegion(types: TypeRegistry, label: string, size: bigint, k
   region.label = label;
   region.size = size;
   region.kind = kind;
+  return region;
+}
+
+/** Makes a region that shows `size` bytes of `target` from `offset` on. */
+export function createAlias(
+  types: TypeRegistry,
+  label: string,
+  target: MemoryRegion,
+  offset: bigint,
+  size: bigint,
+): MemoryRegion {
+  const region = createRegion(types, label, size, target.kind);
+  region.alias = { region: target, offset };
   return region;
 }
 

@@ -15,6 +15,9 @@ export interface ModuleApi {
     eif(): Promise<typeof import('../eif/api.js')>;
     hostmem(): Promise<typeof import('../hostmem/api.js')>;
     nitro(): Promise<typeof import('../hw/nitro/api.js')>;
+    i386(): Promise<typeof import('../hw/i386/api.js')>;
+    virtio(): Promise<typeof import('../hw/virtio/api.js')>;
+    attestation(): Promise<typeof import('../hw/nitro/attestation-api.js')>;
   };
   /** Defines the types of a room once, whoever asks first. */
   types(room: TypeRoom): Promise<void>;

@@ -13,6 +13,6 @@ export interface ModuleLoader {
    * @throws QemuError in one line when the module is broken
    */
   load(kind: 'accel' | 'machine', name: string): Promise<boolean>;
-  /** Loads all modules, for listings. */
+  /** Loads all modules, for listings; one that is broken is reported, once, and left out. */
   loadAll(): Promise<void>;
 }

@@ -1,3 +1,6 @@
+/** A holder that keeps a lock this long is dead; work that must be done is then done without it. */
+const LIMIT_MS = 1_000;
+
 /** A mutual exclusion lock in one word of shared memory, for threads of this process. Not recursive. */
 export class SharedLock {
   // 0 free, 1 held, 2 held and somebody waits
@@ -22,5 +25,14 @@ export class SharedLock {
 
   release(): void {
     if (Atomics.exchange(this.#word, 0, 0) === 2) Atomics.notify(this.#word, 0, 1);
+  }
+  /** Runs `work`, which is short, with the lock held. */
+  run<T>(work: () => T): T {
+    const held = this.acquire(LIMIT_MS);
+    try {
+      return work();
+    } finally {
+      if (held) this.release();
+    }
   }
 }

@@ -37,6 +37,8 @@ export interface Settings {
   cpu?: CpuModel;
   /** -mem-prealloc: RAM the machine makes is populated at start. */
   memPrealloc?: boolean;
+  /** -rtc base=: what the guest's clock is ahead of the host's at the start, ms. */
+  rtcAheadMs?: number;
   /** -echr: the byte that starts a command to a multiplexed terminal; Ctrl-A without it. */
   escapeCharacter?: number;
 }
@@ -48,7 +50,19 @@ export interface Settings {
 export type Phase = 'preconfig' | 'initialized' | 'ready';
 
 /** Rooms whose QOM types are defined when first needed: most command lines need few of them. */
-export type TypeRoom = 'hw/nitro' | 'hostmem' | 'chardev' | 'cpu' | 'isa' | 'iothread' | 'secret' | 'tls-creds' | 'rng';
+export type TypeRoom =
+  | 'attestation-ca'
+  | 'chardev'
+  | 'cpu'
+  | 'hostmem'
+  | 'hw/nitro'
+  | 'i386'
+  | 'iothread'
+  | 'isa'
+  | 'rng'
+  | 'secret'
+  | 'tls-creds'
+  | 'virtio';
 
 /** Everything one emulator process shares between its rooms. Made once, by src/main.ts or a test. */
 export class System implements DeviceHost {

@@ -11,6 +11,7 @@ const rooms: Readonly<Record<string, TypeRoom>> = {
   'tls-creds-x509': 'tls-creds',
   'rng-builtin': 'rng',
   'rng-random': 'rng',
+  'nitro-attestation-ca': 'attestation-ca',
 };
 
 /** Offers the rooms of the user-creatable types and returns the door to /objects. */
@@ -20,6 +21,9 @@ export function createUserObjects(system: System): UserObjects {
   system.offerTypes('secret', async () => (await import('./secret.js')).defineSecretTypes(system));
   system.offerTypes('tls-creds', async () => (await import('./tls-creds.js')).defineTlsCredsTypes(system));
   system.offerTypes('rng', async () => (await import('./rng.js')).defineRngTypes(system.types));
+  system.offerTypes('attestation-ca', async () =>
+    (await import('../hw/nitro/attestation-ca.js')).defineAttestationTypes(system.types),
+  );
   return new UserObjects(system.tree, async (typeName) => {
     if (typeName === undefined) return system.needTypes();
     const room = rooms[typeName];

@@ -1,10 +1,18 @@
-import { createHash } from 'node:crypto';
 import * as fc from 'fast-check';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { type Cbor, readCbor } from '../../src/attestation/cbor.js';
 import { NitroSecureModule, RESPONSE_LIMIT } from '../../src/attestation/nsm.js';
 import { deadline } from '../support/deadline.js';
+import {
+  anyRequest,
+  damagedRequest,
+  encodeRequest,
+  moduleId,
+  NsmModel,
+  plainDocument,
+  randomByte,
+} from '../support/nsm-model.js';
 
 const hex = (text: string): Uint8Array => Buffer.from(text, 'hex');
 const show = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
@@ -106,61 +114,35 @@ test('AWS limits the parts of an attestation request, QEMU does not', async () =
   }
 });
 
-test('any sequence of extends and locks gives the registers of an independent model', async () => {
-  const step = fc.record({
-    op: fc.constantFrom('ExtendPCR', 'LockPCR', 'LockPCRs'),
-    index: fc.integer({ min: 0, max: 40 }),
-    data: fc.uint8Array({ maxLength: 40 }),
+/** The module under test beside the model: the same attester and the same random bytes. */
+function besideModel(strict: boolean): NitroSecureModule {
+  return new NitroSecureModule({
+    moduleId,
+    attest: ({ pcrs }, { userData, nonce, publicKey }) =>
+      plainDocument(pcrs.lockedIndices(), [userData, nonce, publicKey]),
+    random: (length) => new Uint8Array(length).fill(randomByte),
+    strict,
   });
-  const uint = (n: number) => (n < 24 ? Buffer.from([n]) : Buffer.from([0x18, n]));
-  const text = (s: string) => Buffer.concat([Buffer.from([0x60 + s.length]), Buffer.from(s)]);
+}
+
+test('any sequence of requests gets the bytes that an independent model answers', async () => {
   await fc.assert(
-    fc.asyncProperty(fc.array(step, { maxLength: 30 }), async (steps) => {
-      const module = nsm();
-      const values = Array.from({ length: 32 }, () => Buffer.alloc(48));
-      const locked = new Set<number>();
-      for (const { op, index, data } of steps) {
-        const fields =
-          op === 'LockPCRs'
-            ? [hex('a1'), text('range'), uint(index)]
-            : op === 'LockPCR'
-              ? [hex('a1'), text('index'), uint(index)]
-              : [hex('a2'), text('data'), Buffer.from([0x58, data.length]), data, text('index'), uint(index)];
-        let expected: string | undefined;
-        if (op === 'LockPCRs') {
-          if (index > 32) expected = 'InvalidIndex';
-          else for (let i = 0; i < index; i++) locked.add(i);
-        } else if (index > 31) expected = 'InvalidIndex';
-        else if (locked.has(index)) expected = 'ReadOnlyIndex';
-        else if (op === 'LockPCR') locked.add(index);
-        else
-          values[index] = createHash('sha384')
-            .update(values[index] ?? '')
-            .update(data)
-            .digest();
-        assert.is(await errorFor(module, Buffer.concat([hex('a1'), text(op), ...fields])), expected);
+    fc.asyncProperty(fc.boolean(), fc.array(anyRequest, { maxLength: 30 }), async (strict, requests) => {
+      const module = besideModel(strict);
+      const model = new NsmModel(strict);
+      for (const request of requests) {
+        const answer = await deadline('an answer', module.handle(encodeRequest(request)));
+        assert.is(show(answer), show(model.answer(request)), JSON.stringify(request));
       }
-      for (let i = 0; i < 32; i++) assert.is(show(module.pcrs.value(i)), show(values[i] ?? hex('')));
-      assert.equal(
-        module.pcrs.lockedIndices(),
-        [...locked].sort((a, b) => a - b),
-      );
+      for (let i = 0; i < 32; i++) assert.is(show(module.pcrs.value(i)), show(model.values[i] ?? hex('')));
     }),
-    { numRuns: 60 },
+    { numRuns: 300 },
   );
 });
 
 test('whatever bytes come in, the answer is CBOR within the limit', async () => {
-  const seeds = recorded.map(([, request]) => request);
-  const damaged = fc
-    .tuple(fc.constantFrom(...seeds), fc.array(fc.tuple(fc.nat(60), fc.nat(255)), { maxLength: 4 }))
-    .map(([seed, changes]) => {
-      const bytes = Buffer.from(seed, 'hex');
-      for (const [at, value] of changes) if (at < bytes.length) bytes[at] = value;
-      return new Uint8Array(bytes);
-    });
   await fc.assert(
-    fc.asyncProperty(fc.oneof(damaged, fc.uint8Array({ maxLength: 100 })), async (bytes) => {
+    fc.asyncProperty(fc.oneof(damagedRequest, fc.uint8Array({ maxLength: 100 })), async (bytes) => {
       const answer = await deadline('an answer', nsm().handle(bytes));
       assert.ok(answer.length <= RESPONSE_LIMIT);
       assert.is(readCbor(answer).end, answer.length);

@@ -4,8 +4,9 @@ import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { addChardev, removeChardev } from '../../src/chardev/create.js';
-import { createChardevSystem, Pump, pattern, Recorder, receivedBytes, scratchDir } from '../support/chardevs.js';
+import { createChardevSystem, Pump, pattern, Recorder, receivedBytes } from '../support/chardevs.js';
 import { eventually } from '../support/deadline.js';
+import { scratchDir } from '../support/scratch.js';
 
 const test = suite('chardev/file');
 const dir = scratchDir();

@@ -3,8 +3,9 @@ import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { addChardev } from '../../src/chardev/create.js';
-import { createChardevSystem, Pump, pattern, Recorder, scratchDir } from '../support/chardevs.js';
+import { createChardevSystem, Pump, pattern, Recorder } from '../support/chardevs.js';
 import { eventually } from '../support/deadline.js';
+import { scratchDir } from '../support/scratch.js';
 
 const test = suite('chardev/hub');
 const dir = scratchDir();

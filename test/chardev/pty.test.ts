@@ -6,17 +6,9 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { addChardev, removeChardev } from '../../src/chardev/create.js';
 import { FdStream } from '../../src/host/stream.js';
-import {
-  createChardevSystem,
-  hasPython,
-  Pump,
-  pattern,
-  python,
-  Recorder,
-  receivedBytes,
-  scratchDir,
-} from '../support/chardevs.js';
+import { createChardevSystem, hasPython, Pump, pattern, python, Recorder, receivedBytes } from '../support/chardevs.js';
 import { deadline, eventually } from '../support/deadline.js';
+import { scratchDir } from '../support/scratch.js';
 
 const test = suite('chardev/pty');
 const dir = scratchDir();

@@ -9,17 +9,9 @@ import { addChardev, removeChardev } from '../../src/chardev/create.js';
 import { duplicate } from '../../src/host/fd.js';
 import { connectUnix, listenUnix } from '../../src/host/unix.js';
 import type { JsonObject } from '../../src/system/json.js';
-import {
-  createChardevSystem,
-  hasPython,
-  Pump,
-  pattern,
-  python,
-  Recorder,
-  receivedBytes,
-  scratchDir,
-} from '../support/chardevs.js';
+import { createChardevSystem, hasPython, Pump, pattern, python, Recorder, receivedBytes } from '../support/chardevs.js';
 import { deadline, eventually } from '../support/deadline.js';
+import { scratchDir } from '../support/scratch.js';
 
 const test = suite('chardev/socket');
 const dir = scratchDir();

@@ -7,8 +7,9 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { ioctl } from '../../src/host/fd.js';
 import { openPty, PtyStream } from '../../src/host/pty.js';
-import { pattern, scratchDir } from '../support/chardevs.js';
+import { pattern } from '../support/chardevs.js';
 import { deadline, eventually } from '../support/deadline.js';
+import { scratchDir } from '../support/scratch.js';
 
 const test = suite('chardev/stdio');
 const dir = scratchDir();

@@ -8,9 +8,10 @@ import * as assert from 'uvu/assert';
 import { tlsLayer } from '../../src/chardev/tls-layer.js';
 import type { TlsCredsX509 } from '../../src/system/tls-creds.js';
 import { createUserObjects } from '../../src/system/user-objects.js';
-import { createChardevSystem, scratchDir } from '../support/chardevs.js';
+import { createChardevSystem } from '../support/chardevs.js';
 import { deadline } from '../support/deadline.js';
 import { duplexPair } from '../support/duplex-pair.js';
+import { scratchDir } from '../support/scratch.js';
 
 const test = suite('chardev/tls-layer');
 const fixtures = fileURLToPath(new URL('../../../test/support/tls', import.meta.url));

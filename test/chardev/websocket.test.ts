@@ -11,8 +11,9 @@ import { addChardev } from '../../src/chardev/create.js';
 import { chardevFromOptions } from '../../src/chardev/options.js';
 import type { JsonObject } from '../../src/system/json.js';
 import { createUserObjects } from '../../src/system/user-objects.js';
-import { createChardevSystem, Recorder, receivedBytes, scratchDir } from '../support/chardevs.js';
+import { createChardevSystem, Recorder, receivedBytes } from '../support/chardevs.js';
 import { deadline, eventually } from '../support/deadline.js';
+import { scratchDir } from '../support/scratch.js';
 
 const test = suite('chardev/websocket');
 const dir = scratchDir();

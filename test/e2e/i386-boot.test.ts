@@ -181,10 +181,9 @@ for (const protocol of ['linux64', 'pvh'] as const) {
 }
 
 test('an EIF with the enclave kernel comes up with both CPUs, its ramdisks and its transports', async () => {
-  const kernel = enclaveKernel();
+  const kernel = enclaveKernel(dir);
   const ramdisk = testRamdisk(dir);
   if (!has('qemu-system-x86_64', 'as', 'ld')) return skip('QEMU or binutils are not installed');
-  if (kernel === undefined) return skip('the enclave kernel is not here');
   if (ramdisk === undefined) return skip('busybox (busybox-static) is not installed');
   const half = ramdisk.subarray(0, 4);
   const path = join(dir, 'enclave.eif');
@@ -206,10 +205,9 @@ test('an EIF with the enclave kernel comes up with both CPUs, its ramdisks and i
 
 for (const protocol of ['pvh', 'linux64'] as const) {
   test(`the unpacked enclave kernel comes up by ${protocol}`, async () => {
-    const kernel = enclaveKernel();
+    const kernel = enclaveKernel(dir);
     const ramdisk = testRamdisk(dir);
     if (!has('qemu-system-x86_64', 'as', 'ld', 'lz4')) return skip('QEMU, binutils or lz4 are not installed');
-    if (kernel === undefined) return skip('the enclave kernel is not here');
     if (ramdisk === undefined) return skip('busybox (busybox-static) is not installed');
     const path = join(dir, 'vmlinux');
     const initrd = join(dir, 'initrd');

@@ -114,7 +114,12 @@ while chunk := s.recv(65536): size += len(chunk)
 print(size, flush=True)
 `;
   await withMonitor(many(3), async ({ dir, process: child }, control) => {
-    const stuck = spawn('python3', ['-c', program, `${dir}/m`], { stdio: ['pipe', 'pipe', 'inherit'] });
+    const stuck = spawn('python3', ['-c', program, `${dir}/m`], {
+      stdio: ['pipe', 'pipe', 'inherit'],
+      // SIGKILL ends a stopped process, too.
+      timeout: 120_000,
+      killSignal: 'SIGKILL',
+    });
     let said = '';
     stuck.stdout.setEncoding('utf8').on('data', (text: string) => {
       said += text;

@@ -1,9 +1,8 @@
 import { execFile, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
@@ -13,13 +12,14 @@ import { connect, type QmpClient } from '../../qmp/client/index.js';
 import { deadline, eventually } from '../support/deadline.js';
 import { emulatorPath } from '../support/emulator.js';
 import { freePort, MonitorProcess } from '../support/monitor-process.js';
+import { scratchDir } from '../support/scratch.js';
 
 const test = suite('e2e/transports');
 const run = promisify(execFile);
 const fixtures = fileURLToPath(new URL('../../../test/support/tls', import.meta.url));
 const token = 'tell-nobody-of-this-token';
 
-const tokenFile = join(mkdtempSync(join(tmpdir(), 'nitro-token-')), 'token');
+const tokenFile = join(scratchDir(), 'token');
 writeFileSync(tokenFile, `${token}\n`);
 
 async function withMonitor(

@@ -43,6 +43,23 @@ function printCpuList(cpus: number[]): string {
   return `${parts.join(',')}\n`;
 }
 
+test('KVM counts as software where the CPU shows no virtualisation', () => {
+  const cpu = (flags: string) => `processor\t: 0\nmodel name\t: A CPU @ 2 GHz\nflags\t\t: ${flags}\n\nflags\t\t: vmx\n`;
+  const state = (files: Record<string, string>) => {
+    let told: string | undefined;
+    withHost(files, (facts) => {
+      told = facts.kvm();
+    });
+    return told;
+  };
+  assert.is(state({ 'dev/kvm': '', 'proc/cpuinfo': cpu('fpu vmx') }), 'usable');
+  assert.is(state({ 'dev/kvm': '', 'proc/cpuinfo': cpu('svm') }), 'usable');
+  assert.is(state({ 'dev/kvm': '', 'proc/cpuinfo': cpu('fpu svm_lock') }), 'software');
+  assert.is(state({ 'proc/cpuinfo': cpu('vmx') }), 'missing');
+  withHost({ 'proc/cpuinfo': cpu('') }, (facts) => assert.is(facts.cpuName(), 'A CPU @ 2 GHz'));
+  withHost({}, (facts) => assert.is(facts.cpuName(), undefined));
+});
+
 test('a printed CPU list parses to the same CPUs', () => {
   fc.assert(
     fc.property(fc.uniqueArray(fc.nat(9000)), (list) => {

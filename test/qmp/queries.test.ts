@@ -82,7 +82,7 @@ queries('query-commands lists commands that QEMU has too, and a few more', async
   const theirs = (JSON.parse(readTestData('qemu-commands.json')) as { return: { name: string }[] }).return;
   const known = new Set(theirs.map(({ name }) => name));
   const additional = commands.map(({ name }) => name).filter((name) => !known.has(name));
-  const ours = ['x-nitro-query-enclave', 'x-nitro-query-pcrs'];
+  const ours = ['x-nitro-inject', 'x-nitro-query-attestation-root', 'x-nitro-query-enclave', 'x-nitro-query-pcrs'];
   assert.equal(additional.sort(), ['query-events', 'query-vnc', ...ours]);
 });
 

@@ -290,6 +290,29 @@ session('after close neither runs what waits nor answers what ran', async () => 
   assert.is(peer.take(), '');
 });
 
+session('the negotiation does not run out of band', () => {
+  const peer = new QmpPeer().negotiate(true);
+  assert.equal(peer.ask('{"exec-oob": "qmp_capabilities"}'), [
+    '{"error": {"class": "GenericError", "desc": "The command qmp_capabilities does not support OOB"}}',
+  ]);
+});
+
+session('nothing after the command that ends the machine is looked at, events still go out', async () => {
+  const dispatcher: FakeDispatcher = new FakeDispatcher({
+    quit: {
+      run: () => {
+        dispatcher.ending = true;
+        return {};
+      },
+    },
+  });
+  const peer = new QmpPeer({ dispatcher }).negotiate();
+  assert.equal(peer.ask('{"execute": "quit"}{"execute": "query-name"}}'), ['{"return": {}}']);
+  await deadline('the end of the session', peer.session.idle());
+  peer.session.sendEvent(new Broadcast({ event: 'SHUTDOWN' }));
+  assert.equal(peer.takeLines(), ['{"event": "SHUTDOWN"}']);
+});
+
 session('turns any failure of a command into an error reply', async () => {
   const dispatcher = new FakeDispatcher({
     throws: {

@@ -50,6 +50,20 @@ function message(run: () => unknown): string {
 
 const object = suite('qom object');
 
+object('a child is found although its class lists a property of that name', () => {
+  const { types, make } = fixture();
+  types.define({
+    name: 'parent',
+    parent: 'object',
+    create: (type) => new QomObject(type),
+    properties: { part: { type: 'child<counter>', flavour: 'object', listing: 'class' } },
+  });
+  const parent = types.get('parent')?.create() as QomObject;
+  assert.is(parent.component('part'), undefined);
+  const part = parent.addChild('part', make());
+  assert.is(parent.component('part'), part);
+});
+
 object('a property is read and written through its declaration', () => {
   const { make } = fixture();
   const counter = make();

@@ -73,7 +73,8 @@ test('the options of every type are those of the recorded schema', async () => {
   const { system, objects } = setUp();
   await objects.types();
   const { variants = {} } = objectOptions(system.types);
-  assert.equal(Object.keys(variants).sort(), Object.keys(recordedObjects.schemaOptions).sort());
+  const own = ['nitro-attestation-ca'];
+  assert.equal(Object.keys(variants).sort(), [...Object.keys(recordedObjects.schemaOptions), ...own].sort());
   for (const [type, options] of Object.entries(recordedObjects.schemaOptions)) {
     const members = Object.entries(variants[type]?.members ?? {}).map(
       ([name, member]) => [name, { type: describe(member.type), optional: member.optional }] as const,

@@ -3,11 +3,20 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { decodeHeader, decodeSectionHeader, SECTION_HEADER_SIZE } from '../../src/eif/codec/header.js';
 
-/** A real enclave kernel: the repository's own, or the one that the project's developers are given. */
-export function enclaveKernel(): string | undefined {
-  const own = fileURLToPath(new URL('../../../test/guests/vmlinuz-6.12-enclave', import.meta.url));
-  return [own, '/work/shared/guest/vmlinuz-6.12-enclave'].find(existsSync);
+/** The enclave with a real Linux that the repository has. */
+export const demoEif = fileURLToPath(new URL('../../../test/guests/linux/demo.eif', import.meta.url));
+
+/** Its kernel, as a file in `dir`. */
+export function enclaveKernel(dir: string): string {
+  const image = readFileSync(demoEif);
+  const start = Number(decodeHeader(image)?.table[0]?.offset);
+  const payload = start + SECTION_HEADER_SIZE;
+  const size = Number(decodeSectionHeader(image.subarray(start))?.size);
+  const path = join(dir, 'vmlinuz');
+  writeFileSync(path, image.subarray(payload, payload + size));
+  return path;
 }
 
 /** Debian's kernel for clouds: an installed one, or the package's, kept for the next run. */

@@ -1,7 +1,4 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { mkdtempSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import type { Chardev, CharFrontend, CharPort } from '../../src/chardev/chardev.js';
 import { defineChardevTypes } from '../../src/chardev/types.js';
 import { eventually } from './deadline.js';
@@ -12,11 +9,6 @@ export function createChardevSystem(): TestSystem {
   const made = createTestSystem();
   defineChardevTypes(made.system);
   return made;
-}
-
-/** A fresh directory for sockets and files. */
-export function scratchDir(): string {
-  return mkdtempSync(join(tmpdir(), 'nitro-chardev-'));
 }
 
 /** A front end that keeps what it gets. */

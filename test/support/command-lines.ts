@@ -90,12 +90,13 @@ export class Expectations {
 }
 
 /**
- * An answer without the hint lines that this program adds: those that neither begin with the program's name nor are
- * `expected`.
+ * An answer without the lines that this program adds: hints, which neither begin with the program's name nor are
+ * `expected`, and what it says of its own about the host.
  */
 export function withoutHints(answer: Answer, expected: Answer): Answer {
   const known = new Set(expected.stderr.split('\n'));
-  const lines = answer.stderr.split('\n').filter((line) => line.startsWith(PROGRAM) || known.has(line));
+  const added = (line: string) => !line.startsWith(PROGRAM) || line.startsWith(`${PROGRAM}: info: `);
+  const lines = answer.stderr.split('\n').filter((line) => !added(line) || known.has(line));
   return { ...answer, stderr: lines.join('\n') };
 }
 

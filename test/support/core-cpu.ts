@@ -37,7 +37,7 @@ export class CoreCpu {
       portOut: fail,
       mmioRead: fail,
       mmioWrite: fail,
-      poll: () => 0,
+      poll: () => 1,
       takeInterrupt: () => -1,
       cpuid: fail,
       readMsr: fail,

@@ -94,7 +94,7 @@ function assemble(encoding: Encoding, random: Random, gpr: bigint[], align: numb
   if (shape.immediate === 'moffs') immediate.splice(0, 8, ...bytesOf(BigInt(memoryTarget(random))));
   if (row.name === 'enter') immediate[2] = 0;
   if (string || /^(push|pop|call|ret|leave|enter|pushf|popf)$/.test(row.name)) {
-    for (const pointer of string ? [6, 7] : [4, 5]) if (random.below(8) !== 0) gpr[pointer] = BigInt(memoryTarget(random));
+    for (const pointer of string ? [6, 7] : row.name === 'leave' ? [5] : [4]) if (random.below(8) !== 0) gpr[pointer] = BigInt(memoryTarget(random));
     if (repeat.length > 0) gpr[1] = BigInt(random.below(9));
   }
   const escape = [[], [0x0f], [0x0f, 0x38], [0x0f, 0x3a]][map] ?? [];

@@ -39,7 +39,7 @@ export const jsonValue: fc.Arbitrary<JsonValue> = fc.letrec<{ value: JsonValue }
  * Pieces of which most texts are wrong, but often only just: JSON tokens, dialect, near misses, white space, bytes that
  * are not UTF-8. One character a byte.
  */
-const piece = fc.oneof(
+export const piece = fc.oneof(
   { weight: 6, arbitrary: fc.constantFrom('{', '}', '[', ']', ':', ',', ' ', '\n', '\r\n', '\t', '{}', '[]') },
   {
     weight: 4,

@@ -111,32 +111,37 @@ export class QmpConnection {
 }
 
 /**
+ * Connects to a unix socket as soon as something listens there.
+ *
+ * @param ended settles when there is nothing left to wait for
+ */
+export async function whenListening(path: string, ended: Promise<unknown>): Promise<Socket> {
+  let over = false;
+  void ended.then(() => {
+    over = true;
+  });
+  const connected = async (): Promise<Socket> => {
+    for (;;) {
+      const attempt = connect(path);
+      try {
+        await once(attempt, 'connect');
+        return attempt;
+      } catch {
+        if (over) throw new Error(`the program ended before it listened on ${path}`);
+        await new Promise((resolve) => setTimeout(resolve, 10));
+      }
+    }
+  };
+  return await deadline(`a connection to ${path}`, connected(), LIMIT_MS);
+}
+
+/**
  * Connects as soon as the socket is there and does the capability negotiation.
  *
  * @param ended settles when there is nothing left to wait for
  */
 export async function connectQmp(path: string, ended: Promise<unknown>): Promise<QmpConnection> {
-  let over = false;
-  void ended.then(() => {
-    over = true;
-  });
-  const socket = await deadline(
-    `a connection to ${path}`,
-    (async () => {
-      for (;;) {
-        const attempt = connect(path);
-        const result = await Promise.race([
-          once(attempt, 'connect').then(() => true),
-          once(attempt, 'error').then(() => false),
-        ]).catch(() => false);
-        if (result) return attempt;
-        if (over) throw new Error('the program ended before it listened');
-        await new Promise((resolve) => setTimeout(resolve, 10));
-      }
-    })(),
-    LIMIT_MS,
-  );
-  const connection = new QmpConnection(socket);
+  const connection = new QmpConnection(await whenListening(path, ended));
   await connection.until('the greeting', (line) => 'QMP' in line, 0);
   await connection.run('qmp_capabilities');
   return connection;

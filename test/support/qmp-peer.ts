@@ -41,6 +41,7 @@ export const fakeCommands: Readonly<Record<string, FakeCommand>> = {
 };
 
 export class FakeDispatcher implements QmpDispatcher {
+  ending = false;
   readonly #commands: Readonly<Record<string, FakeCommand>>;
 
   constructor(more: Readonly<Record<string, FakeCommand>> = {}) {
@@ -57,7 +58,7 @@ export class FakeDispatcher implements QmpDispatcher {
   }
 
   isOobAllowed(command: string): boolean | undefined {
-    const found = command === 'qmp_capabilities' ? {} : this.#find(command);
+    const found = this.#find(command);
     return found === undefined ? undefined : (found.oob ?? false);
   }
 

@@ -1,4 +1,5 @@
 import { GuestMemory } from '../../src/system/guest-memory.js';
+import type { GuestRam } from '../../src/system/guest-ram.js';
 import { MemoryRam } from './memory-ram.js';
 
 /** Guest RAM from address `base` on, and a place to take pieces from, as a kernel's page allocator would give. */
@@ -8,8 +9,13 @@ export class Guest {
   readonly size: number;
   #next: number;
 
-  constructor({ size = 4 << 20, base = 0, windowSize = 1 << 30 } = {}) {
-    this.memory = new GuestMemory([{ base, ram: new MemoryRam(size, windowSize), offset: 0, size }]);
+  constructor({
+    size = 4 << 20,
+    base = 0,
+    windowSize = 1 << 30,
+    ram = new MemoryRam(size, windowSize),
+  }: { size?: number; base?: number; windowSize?: number; ram?: GuestRam } = {}) {
+    this.memory = new GuestMemory([{ base, ram, offset: 0, size }]);
     this.base = base;
     this.size = size;
     this.#next = base + 4096;
@@ -31,23 +37,23 @@ export class Guest {
   }
 
   put16(at: number, value: number): void {
-    const bytes = new Uint8Array(2);
-    view(bytes).setUint16(0, value, true);
-    this.memory.write(at, bytes);
+    scratch.setUint16(0, value, true);
+    this.memory.write(at, scratchBytes.subarray(0, 2));
   }
 
   put32(at: number, value: number): void {
-    const bytes = new Uint8Array(4);
-    view(bytes).setUint32(0, value, true);
-    this.memory.write(at, bytes);
+    scratch.setUint32(0, value, true);
+    this.memory.write(at, scratchBytes.subarray(0, 4));
   }
 
   put64(at: number, value: bigint): void {
-    const bytes = new Uint8Array(8);
-    view(bytes).setBigUint64(0, value, true);
-    this.memory.write(at, bytes);
+    scratch.setBigUint64(0, value, true);
+    this.memory.write(at, scratchBytes);
   }
 }
+
+const scratchBytes = new Uint8Array(8);
+const scratch = new DataView(scratchBytes.buffer);
 
 function view(bytes: Uint8Array): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.length);

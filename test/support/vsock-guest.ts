@@ -23,7 +23,7 @@ export function vsockMachine(backend: Pick<VsockBackend, 'connect'>, limits: Par
   const irq = new CountingIrq();
   const faults: string[] = [];
   const traced: string[] = [];
-  const loop = new VirtioDeviceLoop(registers, guest.memory, irq, { fault: (_, message) => faults.push(message) });
+  const loop = new VirtioDeviceLoop(registers, guest.memory, irq, { fault: (message) => faults.push(message) });
   const trace = (what: string) => traced.push(what);
   const muxer: Muxer = new Muxer({ guestCid: GUEST_CID, backend, limits, after, output: () => device.output(), trace });
   const device = new VsockDevice({ queues: loop, muxer, later: setImmediate, trace });
@@ -164,6 +164,8 @@ export class GuestSocket {
   #peerAlloc = 0;
   #peerFwd = 0;
   onData: ((data: Buffer) => void) | undefined;
+  /** The peer will send no more, and all that it sent has been read. */
+  onEnd: (() => void) | undefined;
 
   constructor(guest: ModelGuest, peer: { cid: bigint; port: number }, port: number, bufAlloc: number) {
     this.#guest = guest;
@@ -225,6 +227,11 @@ export class GuestSocket {
       if (this.keep) this.received = Buffer.concat([this.received, data]);
       this.onData?.(data);
     }
+    if ((this.peerShut & 2) !== 0 && this.incoming.length === 0) {
+      const ended = this.onEnd;
+      this.onEnd = undefined;
+      ended?.();
+    }
     if (this.state !== 'open') return;
     if (this.#toldFwd !== this.#fwdCnt && this.bufAlloc - (this.#rxCnt - this.#toldFwd) < this.bufAlloc / 4) {
       this.transmit(6);
@@ -265,16 +272,17 @@ export class ModelGuest {
   readonly #sockets = new Map<string, GuestSocket>();
   readonly #listeners = new Map<number, (socket: GuestSocket) => void>();
   readonly #backlog: Buffer[] = [];
-  readonly #timer: NodeJS.Timeout;
+  readonly #timer: NodeJS.Timeout | undefined;
   readonly #bufAlloc: number;
   #nextPort = 40_000;
   #stopped = false;
   resets = 0;
 
-  constructor(machine: { driver: MmioDriver; guest: Guest }, { bufAlloc = 262_144, buffers = 64 } = {}) {
+  /** @param polled looks at its rings each millisecond; else the caller calls progress() */
+  constructor(machine: { driver: MmioDriver; guest: Guest }, { bufAlloc = 262_144, buffers = 64, polled = true } = {}) {
     this.raw = new RawVsock(machine, buffers);
     this.#bufAlloc = bufAlloc;
-    this.#timer = setInterval(() => this.progress(), 1);
+    if (polled) this.#timer = setInterval(() => this.progress(), 1);
   }
 
   stop(): void {

@@ -27,7 +27,7 @@ test('built-in machines and accelerators are found by name, with those of the di
   await writeFile(join(dir, 'accel-fast.js'), 'export default () => {};\n');
   await writeFile(join(dir, 'readme.txt'), 'not a module');
   const loader = createModuleLoader(() => api, dir);
-  assert.equal(await loader.names('machine'), ['nitro', 'none', 'toy']);
+  assert.equal(await loader.names('machine'), ['nitro', 'nitro-enclave', 'none', 'toy']);
   assert.equal(await loader.names('accel'), ['fast', 'kvm', 'nitro', 'qtest', 'tcg']);
 });
 

@@ -1,7 +1,7 @@
 import { MODE, SLOT_PAGE, SLOT_SEGBASE, SLOT_ZERO } from './state';
 import {
   BASE, DISP, FLAG_MEM, FLAGS, FORM, IMM, INDEX, LENGTH, LINK, NEXT, OFFSET, OP, PREFIX, PREFIX_LOCK, PREFIX_OPSIZE, PREFIX_REP, PREFIX_REPNE,
-  PREFIX_REXW, REG, RM, SCALE, SEGMENT,
+  PREFIX_REXW, PREFIX_STACK, REG, RM, SCALE, SEGMENT,
 } from './record';
 import {
   CELLS, CLASS_GENERAL, CLASS_MMX, CLASS_XMM, ENTRIES, ENTRY_SIZE, IMM_ENTER, IMM_FAR, IMM_IB, IMM_IV, IMM_IW, IMM_IZ, IMM_JB, IMM_JZ, IMM_MOFFS,
@@ -211,6 +211,7 @@ export function decode(at: usize, offset: u32, rec: usize): u32 {
         }
       }
       if (segment >= 0) seg = segment;
+      if (seg == 2) store<u8>(rec, <u8>(prefix | PREFIX_STACK), PREFIX);
       let segmentSlot: u32 = mode == 0 && seg < 4 ? SLOT_ZERO : SLOT_SEGBASE + seg * 8;
       if ((flags & ENTRY_NO_SEGMENT) != 0) segmentSlot = SLOT_ZERO;
       if (addressSize != 0 || mode != 0) {

@@ -6,6 +6,7 @@ import { DE, FLAG_DF, GP } from './bits';
 import { raise, raiseError } from './exceptions';
 import { carry, condition, getFlags, setCarry, setCarryOverflow, setFlags, setResult, signExtend } from './flags';
 import { changeE, getE, getG, getRegister, getSource, isMemory, maskOf, setE, setG, setRegister, sizeOf } from './operands';
+import { setOnStackSegment } from './paging';
 import { divideWide, multiplyHigh, multiplyHighUnsigned, quotient, remainder } from './wide';
 
 const ADD: u32 = 0;
@@ -118,6 +119,7 @@ export function op_mov(rec: usize): void {
 }
 
 function absoluteAddress(rec: usize): u64 {
+  setOnStackSegment(false);
   return load<u64>(rec, IMM) + load<u64>(<usize>load<u8>(rec, SEGMENT), GPR);
 }
 
@@ -171,8 +173,11 @@ export function op_xadd(rec: usize): void {
   const value = changeE(rec, size);
   if (failed()) return;
   const sum = calculate(ADD, size, value, getG(rec, size));
+  // With two registers the sum wins; in memory the address may depend on G.
+  const memory = isMemory(rec);
+  if (memory) setE(rec, size, sum);
   setG(rec, size, value);
-  setE(rec, size, sum);
+  if (!memory) setE(rec, size, sum);
   fenceIfLocked(rec);
 }
 
@@ -183,8 +188,8 @@ export function op_cmpxchg(rec: usize): void {
   calculate(SUB, size, getRegister(RAX, size), value);
   if (load<u64>(FLAG_RES) == 0) setE(rec, size, getG(rec, size));
   else {
-    setRegister(RAX, size, value);
     if (isMemory(rec)) setE(rec, size, value);
+    setRegister(RAX, size, value);
   }
   fenceIfLocked(rec);
 }

@@ -1,6 +1,6 @@
 import { ADDRESS_MASKS, GPR, MODE, PENDING, TLB, TLB_KERNEL, TLB_USER, TLB_WRITE } from './state';
-import { BASE, DISP, FLAG_ADDRESS_SHIFT, FLAGS, INDEX, SCALE, SEGMENT } from './record';
-import { fillTlb, mayWrite, NO_ADDRESS, PAGE_MASK, ramAddress, READ, translate, WRITE } from './paging';
+import { BASE, DISP, FLAG_ADDRESS_SHIFT, FLAGS, INDEX, PREFIX, PREFIX_STACK, SCALE, SEGMENT } from './record';
+import { fillTlb, mayWrite, NO_ADDRESS, PAGE_MASK, ramAddress, READ, setOnStackSegment, translate, WRITE } from './paging';
 import { codeWritten, hasCode } from './code';
 import { mmioRead, mmioWrite } from './host';
 
@@ -8,6 +8,7 @@ export { PAGE_MASK } from './paging';
 
 /** Virtual address of the memory operand. */
 export function address(rec: usize): u64 {
+  setOnStackSegment((load<u8>(rec, PREFIX) & PREFIX_STACK) != 0);
   let at = load<u64>(<usize>load<u8>(rec, BASE), GPR) + <u64><i64>load<i32>(rec, DISP);
   at += load<u64>(<usize>load<u8>(rec, INDEX), GPR) << <u64>load<u8>(rec, SCALE);
   const size = (<usize>load<u8>(rec, FLAGS) >> FLAG_ADDRESS_SHIFT) & 3;
@@ -163,6 +164,7 @@ export function writeBytes(va: u64, from: usize, length: u32): void {
 
 /** Reads by the kernel's privilege whatever the current one: descriptor tables and task state. */
 export function readSystem(va: u64, size: u32): u64 {
+  setOnStackSegment(false);
   return readAs(va, size, TLB_KERNEL);
 }
 

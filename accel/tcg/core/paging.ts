@@ -1,5 +1,5 @@
 import { CR0, CR3, CR4, EFER, EFLAGS, RAM_BASE, RAM_HIGH, RAM_LOW, TLB_EXEC, TLB_KERNEL, TLB_USER, TLB_WRITE, TOUCHED, TOUCHED_MAX } from './state';
-import { CR0_PG, CR0_WP, CR4_PGE, CR4_SMEP, EFER_NXE, GP, PTE_A, PTE_ADDRESS, PTE_D, PTE_G, PTE_NX, PTE_P, PTE_PS, PTE_RESERVED, PTE_U, PTE_W } from './bits';
+import { CR0_PG, CR0_WP, CR4_PGE, CR4_SMEP, EFER_NXE, GP, PTE_A, PTE_ADDRESS, PTE_D, PTE_G, PTE_NX, PTE_P, PTE_PS, PTE_RESERVED, PTE_U, PTE_W, SS } from './bits';
 import { pageFault, raiseError } from './exceptions';
 
 export const PAGE_MASK: u64 = 0xfffffffffffff000;
@@ -37,6 +37,17 @@ function fault(address: u64, access: u32, user: bool, bits: u32): u64 {
   return NO_ADDRESS;
 }
 
+/** The access that goes on is to the stack: an address that is not canonical is #SS. */
+export let onStackSegment: bool = false;
+export function setOnStackSegment(on: bool): void {
+  onStackSegment = on;
+}
+
+/** Whether all bits above the 47th are copies of it. */
+export function canonical(va: u64): bool {
+  return <u64>(<i64>(va << 16) >> 16) == va;
+}
+
 /** Guest-physical address of a virtual one; sets accessed and dirty bits. NO_ADDRESS when an exception was raised. */
 export function translate(va: u64, access: u32, user: bool): u64 {
   const cr0 = load<u64>(CR0);
@@ -45,8 +56,8 @@ export function translate(va: u64, access: u32, user: bool): u64 {
     isGlobal = false;
     return va & 0xffffffff;
   }
-  if (<u64>(<i64>(va << 16) >> 16) != va) {
-    raiseError(GP, 0);
+  if (!canonical(va)) {
+    raiseError(onStackSegment && access != EXECUTE ? SS : GP, 0);
     return NO_ADDRESS;
   }
   const nxe = (load<u64>(EFER) & EFER_NXE) != 0;

@@ -48,3 +48,5 @@ export const PREFIX_REP = 2;
 export const PREFIX_REPNE = 4;
 export const PREFIX_OPSIZE = 8;
 export const PREFIX_REXW = 16;
+/** The memory operand is in the stack segment: #SS in the place of #GP. */
+export const PREFIX_STACK = 32;

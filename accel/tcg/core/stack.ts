@@ -1,7 +1,8 @@
 import { BUDGET, CPL, EFLAGS, GPR, PENDING, PEND_NONE, SEG_SELECTOR, SLOT_PAGE } from './state';
 import { FLAGS, FORM, IMM, NEXT, RM, SCALE } from './record';
 import { FORM_E, FORM_I, FORM_J } from './tables';
-import { address, failed, read, write } from './memory';
+import { failed, probeWrite, read, write } from './memory';
+import { canonical, setOnStackSegment } from './paging';
 import { FLAG_AC, FLAG_IF, FLAG_IOPL, FLAG_RF, FLAG_VM, FLAGS_ARITHMETIC, FLAGS_FREE, GP } from './bits';
 import { raiseError } from './exceptions';
 import { condition, getRflags, setFlags } from './flags';
@@ -19,6 +20,7 @@ function stackMask(): u64 {
 
 /** Linear address of a stack pointer. */
 export function onStack(pointer: u64): u64 {
+  setOnStackSegment(true);
   return stackBase() + (pointer & stackMask());
 }
 
@@ -97,7 +99,7 @@ export function op_enter(rec: usize): void {
   if (level != 0) return unsupported(rec);
   const frame = load<u64>(GPR + RSP) - (1 << size);
   write(onStack(frame), size, load<u64>(GPR + RBP));
-  if (failed()) return;
+  if (failed() || !probeWrite(onStack(frame - room), 1)) return;
   setRegister(RBP, size, frame);
   setStackPointer(frame - room);
 }
@@ -171,19 +173,26 @@ export function op_call_near(rec: usize): void {
   const size = sizeOf(rec);
   const to = getE(rec, size);
   if (failed()) return;
-  push(size, next(rec));
-  if (!failed()) goTo(to);
+  const pointer = load<u64>(GPR + RSP) - (1 << size);
+  write(onStack(pointer), size, next(rec));
+  if (failed()) return;
+  if (!canonical(to)) return raiseError(GP, 0);
+  setStackPointer(pointer);
+  goTo(to);
 }
 
 export function op_jmp_near(rec: usize): void {
   const to = getE(rec, sizeOf(rec));
-  if (!failed()) goTo(to);
+  if (failed()) return;
+  if (canonical(to)) goTo(to);
+  else raiseError(GP, 0);
 }
 
 export function op_ret(rec: usize): void {
   const size = sizeOf(rec);
   const to = peek(size, 0);
   if (failed()) return;
+  if (!canonical(to)) return raiseError(GP, 0);
   const extra = load<u8>(rec, FORM) == FORM_I ? load<u64>(rec, IMM) : 0;
   setStackPointer(load<u64>(GPR + RSP) + (1 << size) + extra);
   goTo(to);

@@ -2,6 +2,7 @@ import { BUDGET, EFLAGS, FLAG_AUX, FLAG_RES, GPR, PENDING, PEND_RIP, RIP, SLOT_P
 import { FLAGS, OFFSET, PREFIX, PREFIX_REP, PREFIX_REPNE, SEGMENT } from './record';
 import { FLAG_DF } from './bits';
 import { directRead, directWrite, failed, probeRead, probeWrite, read, write } from './memory';
+import { setOnStackSegment } from './paging';
 import { setResult } from './flags';
 import { getRegister, maskOf, setRegister, sizeOf } from './operands';
 import { portIn, portOut } from './host';
@@ -22,10 +23,12 @@ function addressSize(rec: usize): u32 {
 }
 
 function source(rec: usize): u64 {
+  setOnStackSegment(false);
   return getRegister(RSI, addressSize(rec)) + load<u64>(<usize>load<u8>(rec, SEGMENT), GPR);
 }
 
 function destination(rec: usize): u64 {
+  setOnStackSegment(false);
   const base: u64 = addressSize(rec) == 3 ? 0 : load<u64>(GPR + SLOT_SEGBASE);
   return getRegister(RDI, addressSize(rec)) + base;
 }
@@ -197,9 +200,10 @@ export function op_cmps(rec: usize): void {
   const size = sizeOf(rec);
   if (repeats(rec) && getRegister(RCX, addressSize(rec)) == 0) return;
   while (true) {
-    const a = read(source(rec), size);
-    if (failed()) return;
+    // In this order, which shows when both fault, as CPUs do.
     const b = read(destination(rec), size);
+    if (failed()) return;
+    const a = read(source(rec), size);
     if (failed()) return;
     advance(rec, RSI, 1 << size);
     advance(rec, RDI, 1 << size);

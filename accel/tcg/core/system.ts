@@ -228,24 +228,29 @@ function setCr0(value: u64): bool {
   return true;
 }
 
+function isControlRegister(register: u32): bool {
+  return register <= 4 ? register != 1 : register == 8;
+}
+
 export function op_mov_from_cr(rec: usize): void {
+  const register: u32 = load<u8>(rec, REG);
+  if (!isControlRegister(register)) return raise(UD);
   if (!privileged()) return;
   const size: u32 = load<u32>(MODE) == 0 ? 3 : 2;
-  const register = load<u8>(rec, REG);
   let value: u64 = 0;
   if (register == 0) value = load<u64>(CR0);
   else if (register == 2) value = load<u64>(CR2);
   else if (register == 3) value = load<u64>(CR3);
   else if (register == 4) value = load<u64>(CR4);
-  else if (register == 8) value = <u64>getTaskPriority();
-  else return raise(UD);
+  else value = <u64>getTaskPriority();
   setRegister(<usize>load<u8>(rec, RM), size, value);
 }
 
 export function op_mov_to_cr(rec: usize): void {
+  const register: u32 = load<u8>(rec, REG);
+  if (!isControlRegister(register)) return raise(UD);
   if (!privileged()) return;
   const value = getRegister(<usize>load<u8>(rec, RM), load<u32>(MODE) == 0 ? 3 : 2);
-  const register = load<u8>(rec, REG);
   if (register == 0) {
     // Paging without the long mode has tables of its own.
     if ((value & CR0_PG) != 0 && (load<u64>(EFER) & EFER_LME) == 0) return unsupported(rec);
@@ -261,11 +266,11 @@ export function op_mov_to_cr(rec: usize): void {
     store<u64>(CR4, value);
     flushAll();
     updateMode();
-  } else if (register == 8) {
+  } else {
     if (value > 15) return raiseError(GP, 0);
     setTaskPriority(<u32>value);
     store<u32>(BUDGET, 0);
-  } else return raise(UD);
+  }
   goTo(next(rec));
 }
 
@@ -287,17 +292,17 @@ export function op_lmsw(rec: usize): void {
 }
 
 export function op_mov_from_dr(rec: usize): void {
-  if (!privileged()) return;
   const register = <u32>load<u8>(rec, REG);
   if (register > 7) return raise(UD);
+  if (!privileged()) return;
   const index = register == 4 || register == 5 ? register + 2 : register;
   setRegister(<usize>load<u8>(rec, RM), load<u32>(MODE) == 0 ? 3 : 2, load<u64>(DR + index * 8));
 }
 
 export function op_mov_to_dr(rec: usize): void {
-  if (!privileged()) return;
   const register = <u32>load<u8>(rec, REG);
   if (register > 7) return raise(UD);
+  if (!privileged()) return;
   const index = register == 4 || register == 5 ? register + 2 : register;
   const value = getRegister(<usize>load<u8>(rec, RM), load<u32>(MODE) == 0 ? 3 : 2);
   if (index >= 6 && value >> 32 != 0) return raiseError(GP, 0);

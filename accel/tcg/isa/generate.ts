@@ -188,8 +188,7 @@ function functionCall(row: Row, shape: Shape, name: string): string {
   const addresses = second === undefined ? ['d'] : ['d', 's'];
   if (first.place === 'E' && (row.writes || (second !== undefined && !row.reads))) {
     const to = `const d: usize = (load<u8>(rec, FLAGS) & FLAG_MEM) != 0 ? <usize>OPERAND : ${registerOf(first)};`;
-    const enters = second?.registers === 'mmx' ? ' fp.enterMmx();' : '';
-    return `${from}${to} ${call(addresses)};${enters} storeOperand(rec, ${bytes(first)}, ${aligned});`;
+    return `${from}${to} ${call(addresses)}; storeOperand(rec, ${bytes(first)}, ${aligned});`;
   }
   return `${source(first, 'd')}${from}${call(addresses)};`;
 }

@@ -4,6 +4,7 @@ import { deviceCommands } from './devices.js';
 import { machineInfo } from './machine-info.js';
 import { memoryCommands } from './memory.js';
 import { miscCommands, miscInfo } from './misc.js';
+import { nitroInfo } from './nitro.js';
 import { qomCommands, qomInfo } from './qom.js';
 import { runStateCommands } from './run-state.js';
 
@@ -17,4 +18,10 @@ export const mainCommands: readonly HmpCommand[] = [
 ];
 
 /** Behind `info`. */
-export const infoCommands: readonly HmpCommand[] = [...machineInfo, ...qomInfo, ...chardevInfo, ...miscInfo];
+export const infoCommands: readonly HmpCommand[] = [
+  ...machineInfo,
+  ...nitroInfo,
+  ...qomInfo,
+  ...chardevInfo,
+  ...miscInfo,
+];

@@ -29,6 +29,21 @@ async function cpusText({ qmp, client }: HmpContext): Promise<string> {
   return cpus.map((cpu) => line(Number(cpu['cpu-index']), cpu['thread-id'])).join('');
 }
 
+/** QEMU: monitor/hmp-cmds-target.c, hmp_info_registers; the CPU is named by its index. */
+async function registersText({ system, client }: HmpContext, all: boolean, vcpu: string | undefined): Promise<string> {
+  const { cpuAccess } = system.machine;
+  if (cpuAccess === undefined) return 'No CPU available\n';
+  const indices = system.machine.cpus().map(({ index }) => index);
+  const wanted = vcpu === undefined ? client.cpuIndex : Number(vcpu);
+  if (!all && !indices.includes(wanted)) return `CPU#${vcpu} not available\n`;
+  const { registerDump } = await import('../../../src/hw/i386/register-dump.js');
+  let text = '';
+  for (const index of all ? indices : [wanted]) {
+    text += `\nCPU#${index}\n${registerDump(await cpuAccess.readRegisters(index))}`;
+  }
+  return text;
+}
+
 export const machineInfo = [
   defineHmp({
     name: 'status',
@@ -90,7 +105,7 @@ export const machineInfo = [
     usage: '[-a|vcpu]',
     help: 'show the registers of a vCPU',
     parameters: [flag('all', 'a'), optional(string('vcpu'))],
-    run: () => 'No CPU available\n',
+    run: (ctx, { all, vcpu }) => registersText(ctx, all, vcpu),
   }),
   defineHmp({
     name: 'qtree',

@@ -1,6 +1,7 @@
+import type { MaybePromise } from '../../../src/qom/property.js';
 import { QemuError } from '../../../src/system/errors.js';
 import { int64 } from '../../../src/system/json.js';
-import { readPhysical } from '../../guest-memory.js';
+import { readPhysical, readVirtual } from '../../guest-memory.js';
 import { type Format, filename, flag, format, int, long, optional } from '../args.js';
 import { defineHmp, type HmpContext } from '../command.js';
 
@@ -28,17 +29,25 @@ function itemText(kind: string, bytes: number, value: bigint): string {
   return (kind === 'd' ? BigInt.asIntN(64, value) : value).toString().padStart(digits);
 }
 
-function dumpPhysical({ system }: HmpContext, { count, format: kind, size }: Format, start: bigint): string {
+/** Reads memory where a line of a dump needs it. @returns undefined where nothing answers */
+type ReadMemory = (address: bigint, length: number) => MaybePromise<Uint8Array | undefined>;
+
+async function dump(
+  { count, format: kind, size }: Format,
+  start: bigint,
+  digits: number,
+  read: ReadMemory,
+): Promise<string> {
   if (kind === 'i') throw new QemuError('instructions cannot be shown by this program');
   const bytes = kind === 'c' ? 1 : size;
   if (count * bytes > DUMP_MAX) throw new QemuError(`at most ${DUMP_MAX} bytes can be shown at a time`);
   const perLine = bytes === 1 ? 8 : 16;
   let text = '';
   for (let done = 0; done < count * bytes; done += perLine) {
-    const address = BigInt.asUintN(64, start) + BigInt(done);
+    const address = BigInt.asUintN(64, BigInt.asUintN(64, start) + BigInt(done));
     const length = Math.min(perLine, count * bytes - done);
-    text += `${address.toString(16).padStart(8, '0')}:`;
-    const memory = readPhysical(system, address, length);
+    text += `${address.toString(16).padStart(digits, '0')}:`;
+    const memory = await read(address, length);
     if (memory === undefined) return `${text} Cannot access memory\n`;
     for (let at = 0; at < length; at += bytes) {
       const item = memory.subarray(at, at + bytes).reduceRight((value, byte) => (value << 8n) | BigInt(byte), 0n);
@@ -47,6 +56,18 @@ function dumpPhysical({ system }: HmpContext, { count, format: kind, size }: For
     text += '\n';
   }
   return text;
+}
+
+function dumpPhysical({ system }: HmpContext, format: Format, start: bigint): Promise<string> {
+  return dump(format, start, 8, (address, length) => readPhysical(system, address, length));
+}
+
+async function dumpVirtual({ system, client }: HmpContext, format: Format, start: bigint): Promise<string> {
+  const { cpuAccess } = system.machine;
+  if (cpuAccess === undefined) return 'Can not dump without CPU\n';
+  return await dump(format, start, 16, (address, length) =>
+    readVirtual(system, cpuAccess, client.cpuIndex, address, length),
+  );
 }
 
 function expressionText({ format: kind }: Format, value: bigint): string {
@@ -63,7 +84,7 @@ export const memoryCommands = [
     usage: '/fmt addr',
     help: 'show memory at a virtual address of the guest',
     parameters: [format('format'), long('address')],
-    run: () => 'Can not dump without CPU\n',
+    run: (ctx, args) => dumpVirtual(ctx, args.format, args.address),
   }),
   defineHmp({
     name: 'xp',

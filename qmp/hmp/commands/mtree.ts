@@ -20,8 +20,11 @@ function address(value: bigint): string {
   return value.toString(16).padStart(16, '0');
 }
 
-function regionLine(first: bigint, last: bigint, { priority, kind, label }: MemoryRegion): string {
-  return `${address(first)}-${address(last)} (prio ${priority}, ${kind}): ${label}`;
+function regionLine(first: bigint, last: bigint, { priority, kind, label, alias }: MemoryRegion): string {
+  const range = `${address(first)}-${address(last)} (prio ${priority}, ${kind}): `;
+  if (alias === undefined) return `${range}${label}`;
+  const { region, offset } = alias;
+  return `${range}alias ${label} @${region.label} ${address(offset)}-${address(offset + last - first)}`;
 }
 
 function regionText(region: MemoryRegion, base: bigint, indent: string): string {
@@ -30,11 +33,21 @@ function regionText(region: MemoryRegion, base: bigint, indent: string): string 
   return own + region.subregions.map((child) => regionText(child, first, `${indent}  `)).join('');
 }
 
+/** The regions that show through an alias below `region`. */
+function aliased(region: MemoryRegion): MemoryRegion[] {
+  return [...(region.alias === undefined ? [] : [region.alias.region]), ...region.subregions.flatMap(aliased)];
+}
+
 /** `info mtree`: the regions of each address space, nested (QEMU: system/memory.c, mtree_info). */
 export function memoryTree(system: System): string {
-  return addressSpaces(system)
-    .map(({ name, root }) => `address-space: ${name}\n${regionText(root, 0n, '  ')}\n`)
-    .join('');
+  const spaces = addressSpaces(system);
+  const sections = spaces.map(({ name, root }) => `address-space: ${name}\n${regionText(root, 0n, '  ')}\n`);
+  const targets = new Set(spaces.flatMap(({ root }) => aliased(root)));
+  return [...sections, ...[...targets].map(targetText)].join('');
+}
+
+function targetText(region: MemoryRegion): string {
+  return `memory-region: ${region.label}\n${regionText(region, 0n, '  ')}\n`;
 }
 
 /** A root that only passes on to one region at its start is left out. */
@@ -42,7 +55,7 @@ function viewRoot({ root, rootAnswers }: AddressSpace): MemoryRegion | undefined
   if (rootAnswers) return root;
   const [only, second] = root.subregions;
   if (only === undefined) return undefined;
-  return second === undefined && only.addr === 0n ? only : root;
+  return second === undefined && only.addr === 0n && only.alias === undefined ? only : root;
 }
 
 /** `info mtree -f`: what is visible of each address space. */

@@ -20,9 +20,15 @@ async function propertyLines(device: QomObject, indent: string): Promise<string>
   return text;
 }
 
+const digits = (value: bigint): string => value.toString(16).padStart(16, '0');
+
 async function deviceText(device: Device, indent: string, brief: boolean): Promise<string> {
   let text = `${indent}dev: ${device.type.name}, id "${device.id ?? ''}"\n`;
-  if (!brief) text += await propertyLines(device, `${indent}  `);
+  if (!brief) {
+    for (const line of device.gpios) text += `${indent}  ${line}\n`;
+    text += await propertyLines(device, `${indent}  `);
+    for (const window of device.windows) text += `${indent}  mmio ${digits(window.absolute)}/${digits(window.size)}\n`;
+  }
   for (const bus of device.childBuses) text += await busText(bus, `${indent}  `, brief);
   return text;
 }

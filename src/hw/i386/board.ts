@@ -1,3 +1,4 @@
+import type { MessagePort } from 'node:worker_threads';
 import type { BellRope } from '../../system/doorbell.js';
 import type { IoBus } from '../../system/io-bus.js';
 import type { IrqLine } from '../../system/irq.js';
@@ -28,3 +29,8 @@ export interface Board {
 }
 
 export type OpenBoard = (plan: BoardPlan, irq: (gsi: number) => IrqLine) => Board;
+
+/** What goes into the transfer list when the plan is sent to a thread: the ports of its ropes, each once. */
+export function boardPorts({ ports, mmio }: BoardPlan): MessagePort[] {
+  return [...new Set([...ports, ...mmio].flatMap(({ bell }) => (bell === undefined ? [] : [bell.port])))];
+}

@@ -10,7 +10,11 @@ export interface DescriptorTable {
   readonly limit: number;
 }
 
-/** State of the boot CPU at the kernel's first instruction. Registers that are not named are 0; FPU, MSRs and local APIC are as after reset. */
+/**
+ * State of the boot CPU at the kernel's first instruction. Registers that are not named are 0; FPU, MSRs and local APIC
+ * are as after reset but for what firmware does: MTRRs are on with write-back as the default (0x2ff = 0x806), LINT0 is
+ * ExtINT (LVT 0x700) and LINT1 NMI (LVT 0x400).
+ */
 export interface CpuState {
   readonly rip: number;
   readonly rsp: number;

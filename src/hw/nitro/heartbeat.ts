@@ -3,12 +3,9 @@ import { addChardev, removeChardev } from '../../chardev/create.js';
 import type { ObjectClass } from '../../qom/types.js';
 import { asError, QemuError } from '../../system/errors.js';
 import type { System } from '../../system/system.js';
+import { HEARTBEAT_BYTE, HEARTBEAT_PORT } from './heartbeat-protocol.js';
 import { NitroVsockDevice } from './vsock-bus.js';
 
-/** Where the enclave's init looks for its parent before it goes on (init.c of aws-nitro-enclaves-sdk-bootstrap). */
-export const HEARTBEAT_PORT = 9000;
-/** What it sends and wants back. */
-export const HEARTBEAT_BYTE = 0xb7;
 const CID_ANY = '4294967295';
 const CHARDEV_ID = 'nitro-heartbeat';
 /** Another enclave's parent holds the port until its own heartbeat is answered. */

@@ -1,16 +1,16 @@
 import type { GuestMemory } from '../../system/guest-memory.js';
 import type { IrqLine } from '../../system/irq.js';
-import { QueueFault, Virtqueue } from './queue.js';
+import { QueueFault, type QueueFeatures, type QueueIndices, Virtqueue } from './queue.js';
 import { Interrupt, VIRTIO_RING_F_EVENT_IDX, VIRTIO_RING_F_INDIRECT_DESC, type VirtioRegisters } from './registers.js';
 
 /** The thread that keeps a lock this long is dead; the work is then left undone. */
-const LOCK_LIMIT_MS = 1_000;
+export const LOCK_LIMIT_MS = 1_000;
 
 /** A device model as the loop drives it. It reaches its queues through VirtioQueues. */
 export interface VirtioDevice {
   /** The driver has made chains available in `queue`, or has just finished its set-up. */
   service(queue: number): void;
-  /** The guest reset the device, or took its queues away: everything is as after power-on. */
+  /** The guest reset the device: everything is as after power-on. */
   reset(): void;
 }
 
@@ -20,17 +20,35 @@ export interface VirtioQueues {
    * Runs `work` on a queue while nobody can take it away; short, and never waiting for anything. Interrupts follow after
    * it. A QueueFault thrown by it stops the device (NEEDS_RESET).
    *
-   * @returns undefined, without having run `work`, when the driver has not finished or the queue is not set up
+   * @returns undefined, without having run `work`, when the machine is paused, the driver has not finished or the queue
+   * is not set up; service() follows when that has changed
    */
   use<T>(queue: number, work: (queue: Virtqueue) => T): T | undefined;
   /** Replaces the configuration space and tells the driver. */
   changeConfig(bytes: Uint8Array): void;
 }
 
+/** The device's end of a transport as the thread drives it. */
+export interface TransportEnd {
+  /** Does what the guest asked for since the last call. Cheap when that is nothing. */
+  poll(): void;
+  /** After it no guest memory is touched; what the guest asks for waits for resume(). */
+  pause(): void | Promise<void>;
+  resume(): void;
+  readonly state: LoopState;
+}
+
 /** Where a loop reports to. */
 export interface LoopEvents {
   /** A device has stopped because of what the guest did. */
-  fault(deviceId: number, message: string): void;
+  fault(message: string): void;
+}
+
+export interface LoopState {
+  /** Times the device stopped because of what the guest did. */
+  readonly faults: number;
+  /** By index; undefined while the device has not touched the queue. */
+  readonly queues: readonly (QueueIndices | undefined)[];
 }
 
 interface LiveQueue {
@@ -39,7 +57,7 @@ interface LiveQueue {
 }
 
 /** The device's end of one transport, in the thread that serves its queues. The thread calls poll() at every doorbell. */
-export class VirtioDeviceLoop implements VirtioQueues {
+export class VirtioDeviceLoop implements TransportEnd, VirtioQueues {
   readonly #registers: VirtioRegisters;
   readonly #memory: GuestMemory;
   readonly #irq: IrqLine;
@@ -47,6 +65,8 @@ export class VirtioDeviceLoop implements VirtioQueues {
   readonly #queues: (LiveQueue | undefined)[] = [];
   #device: VirtioDevice | undefined;
   #resets: number;
+  #paused = false;
+  #faults = 0;
 
   constructor(registers: VirtioRegisters, memory: GuestMemory, irq: IrqLine, events: LoopEvents) {
     this.#registers = registers;
@@ -61,14 +81,29 @@ export class VirtioDeviceLoop implements VirtioQueues {
     this.#device = device;
   }
 
-  /** Does what the guest asked for since the last call. Cheap when that is nothing. */
   poll(): void {
     this.#checkReset();
-    if (!this.#registers.live) return;
+    if (this.#paused || !this.#registers.live) return;
     const notified = this.#registers.takeNotified();
     for (let queue = 0; queue < this.#registers.queueCount; queue++) {
       if ((notified & (1 << queue)) !== 0) this.#device?.service(queue);
     }
+  }
+
+  pause(): void {
+    this.#paused = true;
+  }
+
+  resume(): void {
+    this.#paused = false;
+    // Work that came in meanwhile was turned away.
+    if (this.#registers.live) this.#registers.notifyAll();
+    this.poll();
+  }
+
+  get state(): LoopState {
+    const queues = Array.from({ length: this.#registers.queueCount }, (_, i) => this.#queues[i]?.queue.indices);
+    return { faults: this.#faults, queues };
   }
 
   #checkReset(): void {
@@ -80,6 +115,7 @@ export class VirtioDeviceLoop implements VirtioQueues {
   }
 
   use<T>(index: number, work: (queue: Virtqueue) => T): T | undefined {
+    if (this.#paused) return undefined;
     const { queueLock } = this.#registers;
     if (!queueLock.acquire(LOCK_LIMIT_MS)) return undefined;
     let interrupt = false;
@@ -107,20 +143,16 @@ export class VirtioDeviceLoop implements VirtioQueues {
     const generation = registers.queueGeneration(index);
     const known = this.#queues[index];
     if (known?.generation === generation) return known.queue;
-    const features = registers.negotiated;
-    const queue = new Virtqueue(this.#memory, registers.queueAddresses(index), {
-      indirect: (features & VIRTIO_RING_F_INDIRECT_DESC) !== 0n,
-      eventIndex: (features & VIRTIO_RING_F_EVENT_IDX) !== 0n,
-    });
+    const queue = new Virtqueue(this.#memory, registers.queueAddresses(index), queueFeatures(registers));
     this.#queues[index] = { generation, queue };
     return queue;
   }
 
-  /** virtio 1.2, 2.1.2: the driver hears of NEEDS_RESET by a configuration change. @returns whether to interrupt */
+  /** @returns whether to interrupt */
   #stop(fault: QueueFault): boolean {
     if (!this.#registers.setNeedsReset()) return false;
-    this.#registers.setInterrupt(Interrupt.configChange);
-    this.#events.fault(this.#registers.deviceId, fault.message);
+    this.#faults += 1;
+    this.#events.fault(fault.message);
     return true;
   }
 
@@ -130,4 +162,11 @@ export class VirtioDeviceLoop implements VirtioQueues {
     this.#registers.setInterrupt(Interrupt.configChange);
     this.#irq.pulse();
   }
+}
+
+export function queueFeatures({ negotiated }: VirtioRegisters): QueueFeatures {
+  return {
+    indirect: (negotiated & VIRTIO_RING_F_INDIRECT_DESC) !== 0n,
+    eventIndex: (negotiated & VIRTIO_RING_F_EVENT_IDX) !== 0n,
+  };
 }

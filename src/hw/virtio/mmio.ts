@@ -35,6 +35,8 @@ const Reg = {
   shmBaseHigh: 0x0bc,
   configGeneration: 0x0fc,
 } as const;
+/** Offset of the register that a queue's index is written to when it has work. */
+export const QUEUE_NOTIFY = Reg.queueNotify;
 const CONFIG = 0x100;
 const MAGIC = 0x74726976;
 /** "QEMU", as QEMU's transports have it. */
@@ -213,8 +215,10 @@ export class VirtioMmio {
     } else if (offset !== Reg.shmSel && this.#queueExists()) {
       const queue = registers.queueSel;
       if (half !== undefined) registers.setQueueAddress(queue, half, value);
-      else if ((value & 1) === 0) this.#withoutRings(() => registers.stopQueue(queue));
-      else if (!registers.queueReady(queue)) registers.startQueue(queue);
+      else if ((value & 1) === 0) {
+        this.#withoutRings(() => registers.stopQueue(queue));
+        return true;
+      } else if (!registers.queueReady(queue)) registers.startQueue(queue);
     }
     return false;
   }
@@ -229,6 +233,7 @@ export class VirtioMmio {
       else this.#events.guestError('queue alignment is not a power of two', value);
     } else if (offset === Reg.queuePfn && this.#queueExists()) {
       this.#setPfn(registers.queueSel, value);
+      return true;
     } else {
       this.#events.guestError('write to no writable register', offset, value);
     }
@@ -319,13 +324,20 @@ export class VirtioMmio {
     return (accepted & ~offered) === 0n && (legacy || (accepted & VIRTIO_F_VERSION_1) !== 0n);
   }
 
-  /** Runs `work` while no thread is at the rings. */
+  /** Runs `work` while nobody is at the rings. */
   #withoutRings(work: () => void): void {
-    const { queueLock } = this.#registers;
-    const held = queueLock.acquire(LOCK_LIMIT_MS);
+    const registers = this.#registers;
+    registers.claimRings();
+    let held = registers.queueLock.acquire(0);
+    if (!held) {
+      // A device whose rings another process works on keeps them until it is told.
+      this.#events.doorbell();
+      held = registers.queueLock.acquire(LOCK_LIMIT_MS);
+    }
     if (!held) this.#events.guestError('queue lock was not released in time');
     work();
-    if (held) queueLock.release();
+    registers.releaseClaim();
+    if (held) registers.queueLock.release();
   }
 }
 

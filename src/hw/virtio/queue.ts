@@ -76,6 +76,16 @@ interface Descriptor {
   readonly next: number;
 }
 
+/** Where the device stands in a queue. */
+export interface QueueIndices {
+  /** The next available index to be popped. */
+  readonly avail: number;
+  /** The next used index to be written. */
+  readonly used: number;
+  /** Chains popped and not given back. */
+  readonly inFlight: number;
+}
+
 /** The device's side of a split virtqueue (virtio 1.2, 2.7). Used by one thread; the guest works on the same memory. */
 export class Virtqueue {
   readonly size: number;
@@ -102,8 +112,8 @@ export class Virtqueue {
     this.#used = ring(memory, 'used ring', device, RING_ENTRIES + USED_ENTRY_SIZE * size + 2, 4);
   }
 
-  /** Next available index to be popped and next used index to be written, as x-query-virtio-queue-status shows them. */
-  get indices(): { readonly avail: number; readonly used: number; readonly inFlight: number } {
+  /** As x-query-virtio-queue-status shows them. */
+  get indices(): QueueIndices {
     return { avail: this.#nextAvail, used: this.#nextUsed, inFlight: this.#inFlight };
   }
 
@@ -131,6 +141,11 @@ export class Virtqueue {
     this.#nextAvail = (this.#nextAvail + 1) & 0xffff;
     this.#inFlight += 1;
     return chain;
+  }
+
+  /** As pop(); when there is no chain, the driver shall ring for the next one. */
+  popOrListen(): Chain | undefined {
+    return this.pop() ?? (this.wantNotifications(true) ? this.pop() : undefined);
   }
 
   /** Puts the chain popped last back: it will be popped again. Only right after its pop(). */

@@ -52,6 +52,7 @@ const word = {
   notified: 16,
   resets: 17,
   pageSize: 18,
+  claims: 19,
 } as const;
 const HEADER_WORDS = 20;
 
@@ -87,7 +88,6 @@ export class VirtioRegisters {
   /** The configuration space. */
   readonly config: Uint8Array;
   readonly deviceId: number;
-  readonly offered: bigint;
   readonly legacy: boolean;
   readonly queueCount: number;
   readonly #words: Uint32Array;
@@ -99,7 +99,6 @@ export class VirtioRegisters {
     this.registerLock = new SharedLock(new Int32Array(buffer, 4 * word.registerLock, 1));
     this.queueLock = new SharedLock(new Int32Array(buffer, 4 * word.queueLock, 1));
     this.deviceId = this.#get(word.deviceId);
-    this.offered = wide(this.#get(word.offeredLow), this.#get(word.offeredHigh));
     this.legacy = this.#get(word.legacy) === 1;
     this.queueCount = this.#get(word.queueCount);
     const configOffset = 4 * (HEADER_WORDS + QUEUE_WORDS * this.queueCount);
@@ -127,9 +126,16 @@ export class VirtioRegisters {
     }
   }
 
-  /** The device cannot go on. @returns false when that was so already */
+  /**
+   * The device cannot go on, of which the driver hears by a configuration change (virtio 1.2, 2.1.2): the caller then
+   * pulses the line.
+   *
+   * @returns false when that was so already
+   */
   setNeedsReset(): boolean {
-    return (Atomics.or(this.#words, word.status, Status.needsReset) & Status.needsReset) === 0;
+    const isNew = (Atomics.or(this.#words, word.status, Status.needsReset) & Status.needsReset) === 0;
+    if (isNew) this.setInterrupt(Interrupt.configChange);
+    return isNew;
   }
 
   /** The driver has finished and nothing has gone wrong since. */
@@ -151,6 +157,18 @@ export class VirtioRegisters {
 
   set acceptedSel(value: number) {
     this.#set(word.acceptedSel, value);
+  }
+
+  /** Features of the device. */
+  get offered(): bigint {
+    return wide(this.#get(word.offeredLow), this.#get(word.offeredHigh));
+  }
+
+  /** Offers only those of the layout's features that are also in `mask`; before a driver looks. */
+  limitFeatures(mask: bigint): void {
+    const offered = this.offered & mask;
+    this.#set(word.offeredLow, Number(offered & 0xffffffffn));
+    this.#set(word.offeredHigh, Number(offered >> 32n));
   }
 
   /** Features that the driver wrote. */
@@ -221,6 +239,19 @@ export class VirtioRegisters {
   /** The queues notified since this was asked last, one bit each. */
   takeNotified(): number {
     return Atomics.exchange(this.#words, word.notified, 0);
+  }
+
+  /** Somebody is about to take rings away: who has them lets go of the queue lock. Followed by releaseClaim(). */
+  claimRings(): void {
+    Atomics.add(this.#words, word.claims, 1);
+  }
+
+  releaseClaim(): void {
+    Atomics.sub(this.#words, word.claims, 1);
+  }
+
+  get ringsClaimed(): boolean {
+    return this.#get(word.claims) !== 0;
   }
 
   /** How often the device was reset, modulo 2^32. */

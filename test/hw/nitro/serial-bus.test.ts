@@ -2,7 +2,8 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { addChardev } from '../../../src/chardev/create.js';
 import { defineChardevTypes } from '../../../src/chardev/types.js';
-import { defineIsaTypes, IsaSerial } from '../../../src/hw/isa/serial.js';
+import { defineIsaTypes } from '../../../src/hw/isa/api.js';
+import { IsaSerial } from '../../../src/hw/isa/serial.js';
 import { EnclaveSerialBus } from '../../../src/hw/nitro/serial-bus.js';
 import { createTestSystem, type TestSystem } from '../../support/system.js';
 

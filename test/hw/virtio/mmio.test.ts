@@ -21,7 +21,7 @@ function echoMachine({ legacy = false, queueSizes = [8, 4], ...rest }: Partial<R
   const irq = new CountingIrq();
   const errors: string[] = [];
   const faults: string[] = [];
-  const loop = new VirtioDeviceLoop(registers, guest.memory, irq, { fault: (_, message) => faults.push(message) });
+  const loop = new VirtioDeviceLoop(registers, guest.memory, irq, { fault: (message) => faults.push(message) });
   const calls: string[] = [];
   const device: VirtioDevice = {
     reset: () => calls.push('reset'),

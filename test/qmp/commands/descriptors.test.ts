@@ -106,6 +106,10 @@ descriptors('add-fd makes sets, query-fdsets shows them, remove-fd takes descrip
     await message(call('remove-fd', { 'fdset-id': 1, fd: 1 })),
     "File descriptor named 'fdset-id:1, fd:1' not found",
   );
+  assert.is(
+    await message(call('remove-fd', { 'fdset-id': 1, fd: 2n ** 63n - 1n })),
+    "File descriptor named 'fdset-id:1, fd:9223372036854775807' not found",
+  );
   await call('remove-fd', { 'fdset-id': 1 });
 });
 

@@ -83,6 +83,40 @@ machine('CPU models come from the CPU types', async () => {
   });
   const unknown = { type: 'full', model: { name: 'nope' } };
   assert.is(await message('query-cpu-model-expansion', unknown), "CPU model 'nope' not found");
+  const list = { type: 'full', model: { name: 'host', props: [] } };
+  const sentence = "Invalid parameter type for 'model.props', expected: object";
+  assert.is(await message('query-cpu-model-expansion', list), sentence);
+});
+
+machine('commands about what is not there look at their arguments first', async () => {
+  const { message } = await fixture();
+  // Sentences of QEMU 7.2; the one about `connected` is of 9.1.
+  const cases: [string, JsonObject, string][] = [
+    ['eject', {}, "Need exactly one of 'device' and 'id'"],
+    ['eject', { device: '' }, "Device '' not found"],
+    ['eject', { id: 'x' }, "Device 'x' not found"],
+    ['eject', { id: '/machine' }, '/machine is not a device'],
+    ['set_password', { protocol: 'spice', password: '' }, 'SPICE is not in use'],
+    ['expire_password', { protocol: 'spice', time: 'now' }, 'SPICE is not in use'],
+    [
+      'set_password',
+      { protocol: 'vnc', password: '', connected: 'fail' },
+      "parameter 'connected' must be 'keep' when 'protocol' is 'vnc'",
+    ],
+    ['device_add', { driver: [] }, "Parameter 'driver' is missing"],
+    ['device_add', { driver: '' }, "'' is not a valid device model name"],
+    ['block_resize', { size: null }, "Invalid parameter type for 'size', expected: integer"],
+  ];
+  for (const [name, args, sentence] of cases) assert.is(await message(name, args), sentence);
+});
+
+machine('an integer is checked for the range of its C type', async () => {
+  const { message } = await fixture();
+  // Sentences of QEMU 7.2.
+  const secret = { 'packet-header': '', secret: '', gpa: null };
+  assert.is(await message('sev-inject-launch-secret', secret), "Parameter 'gpa' expects uint64");
+  const backend = { 'qom-type': 'memory-backend-ram', id: 'm', size: 0, 'prealloc-threads': '', 'host-nodes': [-1] };
+  assert.is(await message('object-add', backend), "Parameter 'null' expects uint16_t");
 });
 
 machine('set-numa-node belongs to the time before the machine', async () => {
@@ -91,6 +125,7 @@ machine('set-numa-node belongs to the time before the machine', async () => {
   const args = { type: 'node', nodeid: 0 };
   const late = 'The command is permitted only before the machine has been created';
   assert.is(await message('set-numa-node', args), late);
+  assert.is(await message('set-numa-node', { type: 'hmat-lb' }), "Parameter 'initiator' is missing");
   assert.is(await early.message('set-numa-node', args), 'NUMA is not supported by this machine-type');
 });
 

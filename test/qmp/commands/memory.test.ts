@@ -78,7 +78,11 @@ memory('dump-guest-memory checks its arguments first', async () => {
       { paging: true, protocol: file, format: 'kdump-zlib' },
       "kdump-compressed format doesn't support paging or filter",
     ],
-    [{ paging: false, protocol: 'fd:x' }, "File descriptor named 'x' not found"],
+    [
+      { paging: false, protocol: file, format: 'win-dmp', begin: 0 },
+      "kdump-compressed format doesn't support paging or filter",
+    ],
+    [{ paging: false, protocol: 'fd:x' }, "File descriptor named 'x' has not been found"],
     [{ paging: false, protocol: file }, 'guest memory cannot be dumped by this program'],
   ];
   for (const [args, sentence] of cases) assert.is(await message('dump-guest-memory', args), sentence);

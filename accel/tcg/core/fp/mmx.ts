@@ -3,7 +3,7 @@ import { FSW, FTW, OPERAND } from '../state';
 
 const TOP: u16 = 7 << 11;
 
-/** What every MMX instruction does to the x87, also one whose store faults: TOP is 0 and all registers are valid. */
+/** What every MMX instruction does to the x87: TOP is 0 and all registers are valid. */
 export function enterMmx(): void {
   store<u16>(FSW, load<u16>(FSW) & ~TOP);
   store<u8>(FTW, 0xff);

@@ -2,6 +2,7 @@ import type { TraceValue } from '../../../system/trace.js';
 import type { VirtioDevice, VirtioQueues } from '../device-loop.js';
 import { type Chain, QueueFault, type Virtqueue } from '../queue.js';
 import { VIRTIO_F_VERSION_1, VIRTIO_RING_F_EVENT_IDX, VIRTIO_RING_F_INDIRECT_DESC } from '../registers.js';
+import { gather, scatter } from '../slices.js';
 import type { GuestPacket, Muxer } from './muxer.js';
 import { decodeHeader, HEADER_SIZE, PAYLOAD_MAX, type PacketHeader } from './packet.js';
 
@@ -127,17 +128,13 @@ export class VsockDevice implements VirtioDevice {
       queue.wantNotifications(false);
       for (let count = 0; count < BATCH; count++) {
         if (!muxer.hasOutput) return false;
-        const chain = queue.pop() ?? this.#awaitBuffers(queue);
+        const chain = queue.popOrListen();
         if (chain === undefined) return false;
         this.#place(queue, chain);
       }
       return true;
     });
     if (more === true) this.#schedule();
-  }
-
-  #awaitBuffers(queue: Virtqueue): Chain | undefined {
-    return queue.wantNotifications(true) ? queue.pop() : undefined;
   }
 
   #place(queue: Virtqueue, chain: Chain): void {
@@ -174,37 +171,4 @@ export class VsockDevice implements VirtioDevice {
 
 function place(slices: readonly Uint8Array[], { header, payload }: GuestPacket): number {
   return scatter(slices, 0, header) + scatter(slices, header.length, payload);
-}
-
-/** Copies `bytes` to the slices from `offset` on; they fit. @returns how many */
-function scatter(slices: readonly Uint8Array[], offset: number, bytes: Uint8Array): number {
-  let done = 0;
-  let start = 0;
-  for (const slice of slices) {
-    const at = offset + done - start;
-    if (at < slice.length && done < bytes.length) {
-      const piece = bytes.subarray(done, done + slice.length - at);
-      slice.set(piece, at);
-      done += piece.length;
-    }
-    start += slice.length;
-  }
-  return done;
-}
-
-/** A copy of `length` bytes of the slices from `offset` on; they are there. */
-function gather(slices: readonly Uint8Array[], offset: number, length: number): Uint8Array {
-  const bytes = new Uint8Array(length);
-  let done = 0;
-  let start = 0;
-  for (const slice of slices) {
-    const at = offset + done - start;
-    if (at < slice.length && done < length) {
-      const piece = slice.subarray(at, at + length - done);
-      bytes.set(piece, done);
-      done += piece.length;
-    }
-    start += slice.length;
-  }
-  return bytes;
 }

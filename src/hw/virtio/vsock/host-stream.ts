@@ -22,7 +22,9 @@ export class DuplexHostStream implements HostStream {
       return;
     }
     duplex.once('close', closed);
-    duplex.once('end', () => events.end());
+    // A peer that sent nothing may have ended before.
+    if (duplex.readableEnded) queueMicrotask(() => events.end());
+    else duplex.once('end', () => events.end());
     duplex.on('data', (bytes: Uint8Array) => events.data(bytes));
     this.#onWritten = (count) => events.written(count);
   }

@@ -54,8 +54,8 @@ export function decodeHeader(bytes: Uint8Array): PacketHeader {
 export function encodeHeader(header: PacketHeader): Uint8Array {
   const bytes = new Uint8Array(HEADER_SIZE);
   const view = new DataView(bytes.buffer);
-  view.setBigUint64(0, BigInt(header.srcCid), true);
-  view.setBigUint64(8, BigInt(header.dstCid), true);
+  setCid(view, 0, header.srcCid);
+  setCid(view, 8, header.dstCid);
   view.setUint32(16, header.srcPort, true);
   view.setUint32(20, header.dstPort, true);
   view.setUint32(24, header.len, true);
@@ -65,4 +65,10 @@ export function encodeHeader(header: PacketHeader): Uint8Array {
   view.setUint32(36, header.bufAlloc, true);
   view.setUint32(40, header.fwdCnt, true);
   return bytes;
+}
+
+/** A BigInt takes as long as all other fields together. */
+function setCid(view: DataView, offset: number, cid: number): void {
+  view.setUint32(offset, cid % 2 ** 32, true);
+  view.setUint32(offset + 4, Math.floor(cid / 2 ** 32), true);
 }

@@ -1,0 +1,43 @@
+import { Doorbell } from '../../system/doorbell.js';
+import { IoBus, type IoMapping } from '../../system/io-bus.js';
+import type { IrqLine } from '../../system/irq.js';
+import { gedMappings } from '../acpi/ged.js';
+import { UART_PORTS } from '../char/serial/uart.js';
+import { serialWindow } from '../char/serial/window.js';
+import { i8042Mappings } from '../input/i8042/window.js';
+import { RTC_PORTS, rtcWindow } from '../rtc/mc146818/window.js';
+import { VirtioMmio } from '../virtio/mmio.js';
+import { VirtioRegisters } from '../virtio/registers.js';
+import type { BoardDevice, OpenBoard } from './board.js';
+import { VIRTIO_MMIO_SIZE } from './memory-layout.js';
+
+type Open = (device: BoardDevice, irq: IrqLine, ring: () => void) => IoMapping[];
+
+const silentLine: IrqLine = { raise() {}, lower() {}, pulse() {} };
+
+const models: Readonly<Record<string, Open>> = {
+  serial: ({ base, registers }, irq, ring) => [{ base, size: UART_PORTS, window: serialWindow(registers, irq, ring) }],
+  i8042: ({ registers }, irq, ring) => i8042Mappings(registers, irq, ring),
+  rtc: ({ base, registers }, irq, ring) => [{ base, size: RTC_PORTS, window: rtcWindow(registers, irq, ring) }],
+  ged: ({ registers }, _irq, ring) => gedMappings(registers, ring),
+  'virtio-mmio': ({ base, registers }, _irq, ring) => {
+    const window = new VirtioMmio(new VirtioRegisters(registers), { doorbell: ring, guestError() {} });
+    return [{ base, size: VIRTIO_MMIO_SIZE, window }];
+  },
+};
+
+/**
+ * Opens the devices that vCPUs touch synchronously, in the calling thread.
+ *
+ * @throws Error for a model that there is not, or windows that overlap
+ */
+export const openBoard: OpenBoard = (plan, irq) => {
+  const open = (device: BoardDevice): IoMapping[] => {
+    const model = models[device.model];
+    if (model === undefined) throw new Error(`no device model '${device.model}'`);
+    const { gsi, bell } = device;
+    const doorbell = bell === undefined ? undefined : new Doorbell(bell);
+    return model(device, gsi === undefined ? silentLine : irq(gsi), () => doorbell?.ring());
+  };
+  return { ports: new IoBus(plan.ports.flatMap(open)), mmio: new IoBus(plan.mmio.flatMap(open)) };
+};

@@ -1,0 +1,3 @@
+export { FaultBoard } from '../../attestation/faults.js';
+export { openAttestation } from './attestation-ca.js';
+export { addNsmProperties } from './nsm-properties.js';
