@@ -43,7 +43,7 @@ export class Random {
 const prefixBytes: Readonly<Record<string, readonly number[]>> = { none: [], '66': [0x66], f3: [0xf3], f2: [0xf2] };
 
 /** Instruction bytes of an encoding with random operands, and register values that make its memory operand lie in the window. */
-function assemble(encoding: Encoding, random: Random, gpr: bigint[]): number[] {
+function assemble(encoding: Encoding, random: Random, gpr: bigint[], align: number): number[] {
   const { row, shape, map, opcode, reg } = encoding;
   const legacy = prefixBytes[row.prefix ?? 'none'] ?? [];
   const sizePrefix = row.prefix === undefined && random.chance(4) ? [0x66] : [];
@@ -66,7 +66,7 @@ function assemble(encoding: Encoding, random: Random, gpr: bigint[]): number[] {
     if (!memory) {
       modrm.push(0xc0 | (register << 3) | (row.rm ?? random.below(8)));
     } else {
-      const target = BigInt(memoryTarget(random));
+      const target = BigInt(memoryTarget(random, align));
       const mod = random.below(3);
       let rm = random.below(8);
       if (rm === 5 && mod === 0) rm = 3;
@@ -105,19 +105,20 @@ function assemble(encoding: Encoding, random: Random, gpr: bigint[]): number[] {
 const bytesOf = (value: bigint) => Array.from({ length: 8 }, (_, i) => Number((value >> BigInt(8 * i)) & 0xffn));
 
 /** An address that mostly has memory: in the window, seldom read-only or nowhere. */
-function memoryTarget(random: Random): number {
+function memoryTarget(random: Random, align = 1): number {
   if (random.chance(24)) return random.pick([DATA + 0x2ff8, DATA + 0x2000 + random.below(16), DATA + 0x3000 - random.below(12), DATA - random.below(12)]);
-  if (random.chance(3)) return WINDOW_START + WINDOW / 2 - random.below(10);
-  return WINDOW_START + 24 + random.below(WINDOW - 64);
+  if (align === 1 && random.chance(3)) return WINDOW_START + WINDOW / 2 - random.below(10);
+  const target = WINDOW_START + 24 + random.below(WINDOW - 64);
+  return target - (target % align);
 }
 
-/** A struct test of native-cpu.c. */
-export function testCase(encoding: Encoding, random: Random): Buffer {
+/** A struct test of native-cpu.c; a memory operand is mostly aligned to `align` bytes. */
+export function testCase(encoding: Encoding, random: Random, align = 1): Buffer {
   const gpr = Array.from({ length: 16 }, () => random.word());
   if (/^(jmp|call)$/.test(encoding.row.name) && encoding.shape.operands[0]?.place === 'E') {
     for (let i = 0; i < 16; i++) gpr[i] = BigInt(CODE + 0x1100 + random.below(0xe00));
   }
-  const code = assemble(encoding, random, gpr);
+  const code = assemble(encoding, random, gpr, align);
   const test = Buffer.alloc(TEST_SIZE, 0);
   test.fill(0xcc, 0, 16);
   Buffer.from(code).copy(test, 0, 0, 16);

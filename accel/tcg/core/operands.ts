@@ -1,7 +1,7 @@
 import { FPU_TRAP, FSW, GPR, OPERAND, RIP, SLOT_PAGE } from './state';
 import { FLAG_MEM, FLAGS, FORM, IMM, OFFSET, REG, RM } from './record';
 import { FORM_EG, FORM_EGI, FORM_EI, FORM_GE, FORM_GEI } from './tables';
-import { address, failed, probeWrite, read, readBytes, readForWrite, write, writeBytes } from './memory';
+import { address, failed, read, readBytes, readForWrite, write, writeBytes } from './memory';
 import { notEmulated, raise, raiseError } from './exceptions';
 import { GP, MF, NM, UD } from './bits';
 
@@ -108,14 +108,15 @@ export function sourceOperand(rec: usize, area: usize, bytes: u32, align: bool):
   return failed() ? 0 : OPERAND;
 }
 
-/** Whether the operand in memory can be written; raises the exception when not. */
-export function writable(rec: usize, bytes: u32): bool {
-  return probeWrite(address(rec), bytes);
-}
-
 /** Writes an E operand in memory from OPERAND. */
 export function storeOperand(rec: usize, bytes: u32, align: bool): void {
   if (!isMemory(rec) || failed()) return;
   const va = address(rec);
   if (aligned(va, bytes, align)) writeBytes(va, OPERAND, bytes);
+}
+
+/** The same after the x87 has done the rest of the instruction: when memory can't be written its words become what they were. */
+export function storeX87(rec: usize, bytes: u32, before: u32): void {
+  writeBytes(address(rec), OPERAND, bytes);
+  if (failed()) store<u32>(FSW, before);
 }

@@ -136,9 +136,9 @@ function generalSwitch({ handlers }: Numbering): string {
     groups.set(call, [...(groups.get(call) ?? []), handler.number]);
   }
   const cases = [...groups].map(([call, numbers]) => `${numbers.map((n) => `    case ${n}:`).join('\n')} { ${call} return; }`);
-  return `import { PENDING, OPERAND, XMM, FPR, GPR, FPU_TRAP } from './state';
+  return `import { PENDING, OPERAND, XMM, FPR, FSW, GPR, FPU_TRAP } from './state';
 import { OP, REG, RM, IMM, FLAGS, FLAG_MEM } from './record';
-import { sourceOperand, storeOperand, writable, fpuReady, UNIT_SSE, UNIT_MMX, UNIT_X87 } from './operands';
+import { sourceOperand, storeOperand, storeX87, fpuReady, UNIT_SSE, UNIT_MMX, UNIT_X87 } from './operands';
 import { ${[...imports].sort().join(', ')} } from './own';
 ${fp ? "import * as fp from './fp/index';\n" : ''}
 /** Does any instruction, by its record. PENDING tells whether it ended otherwise than by going on behind it. */
@@ -180,9 +180,9 @@ function functionCall(row: Row, shape: Shape, name: string): string {
       ? `const ${variable} = sourceOperand(rec, ${areas[operand.registers]}, ${bytes(operand)}, ${aligned}); if (${variable} == 0) return; `
       : `const ${variable}: usize = ${registerOf(operand)}; `;
   if (first === undefined) return `${call([])};`;
-  // A store of the x87 changes its registers: it must not fail after that.
+  // What the x87 stores is known only after it has changed its words: FSW, and FTW behind it.
   if (row.writes && row.unit === 'x87') {
-    return `if (!writable(rec, ${bytes(first)})) return; if (${call(['OPERAND'])}) storeOperand(rec, ${bytes(first)}, false);`;
+    return `const before = load<u32>(FSW); if (${call(['OPERAND'])}) storeX87(rec, ${bytes(first)}, before);`;
   }
   const from = second === undefined ? '' : source(second, 's');
   const addresses = second === undefined ? ['d'] : ['d', 's'];

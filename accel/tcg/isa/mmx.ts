@@ -6,7 +6,8 @@ function registers(map: string, feature: string, opcodes: Readonly<Record<string
     opcode: `${map} ${opcode}`,
     prefix: 'none',
     name,
-    operands: 'Pq,Qq',
+    // The low halves are all that PUNPCKL reads, of memory too.
+    operands: name.startsWith('punpckl') ? 'Pq,Qd' : 'Pq,Qq',
     call: 'fp',
     fn: `${name}${suffix}`,
     feature,

@@ -77,8 +77,9 @@ export const sseFloatRows: readonly Row[] = [
   row('2f', '66', 'comisd', 'Vq,Wq', 'sse2', { reads: true }),
   ...registerConversion('f3', 'ss', 'd', 'sse'),
   ...registerConversion('f2', 'sd', 'q', 'sse2'),
-  row('2a', 'none', 'cvtpi2ps', 'Vq,Qq', 'sse'),
-  // From memory it leaves the MMX registers alone (SDM volume 2, CVTPI2PD).
+  // From memory they leave the MMX registers alone (for CVTPI2PD the SDM says so).
+  row('2a', 'none', 'cvtpi2ps', 'Vq,Nq', 'sse', { mod: 'reg' }),
+  row('2a', 'none', 'cvtpi2ps', 'Vq,Wq', 'sse', { mod: 'mem' }),
   row('2a', '66', 'cvtpi2pd', 'Vo,Nq', 'sse2', { mod: 'reg', fn: 'cvtdq2pd' }),
   row('2a', '66', 'cvtpi2pd', 'Vo,Wq', 'sse2', { mod: 'mem', fn: 'cvtdq2pd' }),
   row('2c', 'none', 'cvttps2pi', 'Pq,Wq', 'sse'),
@@ -101,8 +102,8 @@ export const sseFloatRows: readonly Row[] = [
   sse41('0b', 'roundsd', 'Vq,Wq'),
   sse41('40', 'dpps', 'Vo,Wo'),
   sse41('41', 'dppd', 'Vo,Wo'),
-  { opcode: '0f ae /2', name: 'ldmxcsr', operands: 'Md', mod: 'mem', call: 'fp', unit: 'sse', reads: true, feature: 'sse' },
-  { opcode: '0f ae /3', name: 'stmxcsr', operands: 'Md', mod: 'mem', call: 'fp', unit: 'sse', writes: true, feature: 'sse' },
+  { opcode: '0f ae /2', prefix: 'none', name: 'ldmxcsr', operands: 'Md', mod: 'mem', call: 'fp', unit: 'sse', reads: true, feature: 'sse' },
+  { opcode: '0f ae /3', prefix: 'none', name: 'stmxcsr', operands: 'Md', mod: 'mem', call: 'fp', unit: 'sse', writes: true, feature: 'sse' },
   { opcode: '0f ae /0', name: 'fxsave', operands: 'M', mod: 'mem', call: 'cold', unit: 'x87_nowait', feature: 'fxsr' },
   { opcode: '0f ae /1', name: 'fxrstor', operands: 'M', mod: 'mem', call: 'cold', unit: 'x87_nowait', feature: 'fxsr' },
   { opcode: '0f ae /4', name: 'xsave', operands: 'M', mod: 'mem', call: 'cold', feature: 'xsave' },

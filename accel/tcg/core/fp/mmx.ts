@@ -3,17 +3,19 @@ import { FSW, FTW, OPERAND } from '../state';
 
 const TOP: u16 = 7 << 11;
 
-/**
- * What every MMX instruction but EMMS does to the x87: TOP is 0 and all registers are valid. The one at `written` has ones
- * for sign and exponent; 0 and OPERAND are no registers.
- */
-export function endMmxAt(written: usize): void {
+/** What every MMX instruction does to the x87: TOP is 0 and all registers are valid. */
+export function enterMmx(): void {
   store<u16>(FSW, load<u16>(FSW) & ~TOP);
   store<u8>(FTW, 0xff);
+}
+
+/** After the MMX register at `written` was: its sign and exponent are ones. 0 and OPERAND are no registers. */
+export function sealMmx(written: usize): void {
   if (written !== 0 && written !== OPERAND) store<u64>(written, 0xffff, 8);
 }
 
 export function emms(): void {
+  enterMmx();
   store<u8>(FTW, 0);
 }
 

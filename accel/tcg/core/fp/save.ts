@@ -17,7 +17,7 @@ import {
   validMxcsrImage,
   X87,
 } from './image';
-import { endMmxAt } from './mmx';
+import { enterMmx } from './mmx';
 import { loadEnvironment, loadState, storeEnvironment, storeState } from './x87-control';
 
 const UD: u32 = 6;
@@ -184,7 +184,7 @@ export function maskmovdqu(rec: usize): void {
 
 export function maskmovq(rec: usize): void {
   storeMasked(rec, FPR + load<u8>(rec, REG), FPR + load<u8>(rec, RM), 8);
-  if (!failed()) endMmxAt(0);
+  if (!failed()) enterMmx();
 }
 
 /** Whether XGETBV and XSETBV may work: register 0 is the only one. */

@@ -4,7 +4,7 @@ import { address } from '../memory';
 import { FLAG_MEM, FLAGS, OFFSET } from '../record';
 import { FDP, FIP, FSW, GPR, MXCSR, PENDING, SLOT_PAGE } from '../state';
 import { MXCSR_MASK } from './image';
-import { endMmxAt } from './mmx';
+import { enterMmx, sealMmx } from './mmx';
 import { isPending } from './x87-stack';
 
 const GP: u32 = 13;
@@ -25,9 +25,11 @@ export function endX87(rec: usize): void {
   if (load<u8>(rec, FLAGS) & FLAG_MEM) store<u64>(FDP, address(rec));
 }
 
-/** Ends an instruction of MMX that wrote the register at `written`, or none (0 or the scratch operand). */
+/** Ends an instruction of MMX that wrote the register at `written`, or none. */
 export function endMmx(written: usize): void {
-  if (load<u32>(PENDING) === 0) endMmxAt(written);
+  if (load<u32>(PENDING) !== 0) return;
+  enterMmx();
+  sealMmx(written);
 }
 
 export function ldmxcsr(s: usize): void {
