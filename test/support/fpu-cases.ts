@@ -10,7 +10,8 @@ import { type Filling, fill, randomMxcsr, randomX87 } from './fpu-values.js';
 import { type Random, testCase } from './instruction-cases.js';
 
 /** Those with tests of their own: approximations, transcendental functions, images of more than the window. */
-const apart = /^(rcp[ps]s|rsqrt[ps]s|f2xm1|fyl2x|fyl2xp1|fpatan|fsin|fcos|fsincos|fptan|fxsave|fxrstor|xsave|xsaveopt|xrstor)$/;
+const apart =
+  /^(rcp[ps]s|rsqrt[ps]s|f2xm1|fyl2x|fyl2xp1|fpatan|fsin|fcos|fsincos|fptan|fxsave|fxrstor|xsave|xsaveopt|xrstor)$/;
 const all: readonly Row[] = [...sseFloatRows, ...sseIntegerRows, ...sseMoveRows, ...mmxRows, ...x87Rows];
 
 /** The encodings of SSE, MMX and the x87 that must agree with the host's CPU in every bit. */
@@ -18,7 +19,13 @@ export const fpuEncodings: readonly Encoding[] = all.filter(({ name }) => !apart
 
 /** A name for an encoding that no other has. */
 export function titleOf({ row }: Encoding): string {
-  const marks = [row.prefix === 'none' ? undefined : row.prefix, row.wide === true ? 'w' : undefined, row.opcode, row.mod, row.rm];
+  const marks = [
+    row.prefix === 'none' ? undefined : row.prefix,
+    row.wide === true ? 'w' : undefined,
+    row.opcode,
+    row.mod,
+    row.rm,
+  ];
   return `${row.name} ${row.operands ?? ''} (${marks.filter((mark) => mark !== undefined).join(' ')})`;
 }
 
@@ -64,7 +71,8 @@ export function fpuCase(encoding: Encoding, random: Random): Buffer {
   test.writeUInt32LE(randomMxcsr(random), IMAGE + 24);
   fillX87(test, random, isX87(encoding));
   if (registers === 'text') {
-    for (const register of [0, 2]) if (!random.chance(4)) test.writeBigInt64LE(BigInt(random.below(44) - 22), GPR + 8 * register);
+    for (const register of [0, 2])
+      if (!random.chance(4)) test.writeBigInt64LE(BigInt(random.below(44) - 22), GPR + 8 * register);
   }
   return test;
 }

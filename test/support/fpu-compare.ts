@@ -1,6 +1,23 @@
 import { CODE, STATE_SIZE } from './core-cpu.js';
 
-const registers = ['rax', 'rcx', 'rdx', 'rbx', 'rsp', 'rbp', 'rsi', 'rdi', 'r8', 'r9', 'r10', 'r11', 'r12', 'r13', 'r14', 'r15'];
+const registers = [
+  'rax',
+  'rcx',
+  'rdx',
+  'rbx',
+  'rsp',
+  'rbp',
+  'rsi',
+  'rdi',
+  'r8',
+  'r9',
+  'r10',
+  'r11',
+  'r12',
+  'r13',
+  'r14',
+  'r15',
+];
 const ARITHMETIC_FLAGS = 0x8d5n;
 const TRAP_STEP = 1n;
 const TRAP_BREAKPOINT = 3n;
@@ -27,7 +44,10 @@ export function outcome(result: Buffer, ignored: readonly number[] = []): Outcom
   const image = state.subarray(144, 656);
   const memory = Buffer.from(state.subarray(656, STATE_SIZE));
   for (const at of ignored) memory[at] = 0;
-  const hex = (from: number, bytes: number) => Buffer.from(image.subarray(from, from + bytes)).reverse().toString('hex');
+  const hex = (from: number, bytes: number) =>
+    Buffer.from(image.subarray(from, from + bytes))
+      .reverse()
+      .toString('hex');
   const parts = new Map<string, string>([
     ...registers.map((name, i): [string, string] => [name, state.readBigUInt64LE(8 * i).toString(16)]),
     ['flags', (state.readBigUInt64LE(128) & ARITHMETIC_FLAGS).toString(16)],
@@ -52,7 +72,8 @@ export function fpuDifferences(_test: Buffer, native: Buffer, core: Buffer, igno
   const [a, b] = [outcome(native, ignored), outcome(core, ignored)];
   const found: string[] = [];
   if (a.trap !== b.trap) found.push(`trap: native ${a.trap}, here ${b.trap}`);
-  if (a.address !== b.address) found.push(`address: native ${a.address?.toString(16)}, here ${b.address?.toString(16)}`);
+  if (a.address !== b.address)
+    found.push(`address: native ${a.address?.toString(16)}, here ${b.address?.toString(16)}`);
   for (const [name, value] of a.parts) {
     const here = b.parts.get(name);
     if (value !== here) found.push(`${name}: native ${value}, here ${here}`);

@@ -83,7 +83,8 @@ function valueOf(bytes: Buffer): bigint {
 /** Fills 16 bytes. Numbers may be relatives of those at the same places of `other`. */
 export function fill(random: Random, filling: Filling, other?: Buffer): Buffer {
   const result = Buffer.alloc(16);
-  const like = (at: number, bytes: number) => (other === undefined ? undefined : valueOf(other.subarray(at, at + bytes)));
+  const like = (at: number, bytes: number) =>
+    other === undefined ? undefined : valueOf(other.subarray(at, at + bytes));
   if (filling === 'f80') littleEndian(float(random, f80, like(0, 10)), 10).copy(result);
   else if (filling === 'bcd') {
     for (let i = 0; i < 9; i++) result[i] = random.below(10) * 16 + random.below(10);
