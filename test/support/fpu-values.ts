@@ -76,7 +76,7 @@ function littleEndian(value: bigint, bytes: number): Buffer {
   return Buffer.from(Array.from({ length: bytes }, (_, i) => Number((value >> BigInt(8 * i)) & 0xffn)));
 }
 
-function littleEndian(bytes: Buffer): bigint {
+function numberOf(bytes: Buffer): bigint {
   return bytes.reduceRight((sum, byte) => (sum << 8n) | BigInt(byte), 0n);
 }
 
@@ -84,7 +84,7 @@ function littleEndian(bytes: Buffer): bigint {
 export function fill(random: Random, filling: Filling, other?: Buffer): Buffer {
   const result = Buffer.alloc(16);
   const like = (at: number, bytes: number) =>
-    other === undefined ? undefined : littleEndian(other.subarray(at, at + bytes));
+    other === undefined ? undefined : numberOf(other.subarray(at, at + bytes));
   if (filling === 'f80') littleEndian(float(random, f80, like(0, 10)), 10).copy(result);
   else if (filling === 'bcd') {
     for (let i = 0; i < 9; i++) result[i] = random.below(10) * 16 + random.below(10);
