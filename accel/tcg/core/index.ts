@@ -1,0 +1,16 @@
+import { ADDRESS_MASKS } from './state';
+import { flushAll } from './paging';
+
+export { run } from './hot';
+export { flushAll } from './paging';
+export { updateMode } from './segments';
+export { codeWritten, dropAll } from './code';
+export { getFlags, setFlags } from './flags';
+
+/** Once, in fresh memory. */
+export function initialize(): void {
+  store<u64>(ADDRESS_MASKS, ~0);
+  store<u64>(ADDRESS_MASKS + 8, 0xffffffff);
+  store<u64>(ADDRESS_MASKS + 16, 0xffff);
+  flushAll();
+}

@@ -1,0 +1,20 @@
+export * from './integer';
+export * from './stack';
+export * from './strings';
+export * from './ports';
+export * from './far';
+export * from './system';
+export * from './legacy';
+export {
+  op_cross, op_invalid, op_link, op_next_page, op_poll, op_stale, op_too_long, op_unimplemented,
+} from './settle';
+import { raise } from './exceptions';
+import { NM } from './bits';
+import { CR0 } from './state';
+import { raisePending } from './fp/unit';
+
+/** Takes a pending x87 exception. Only CR0.MP and TS together make it #NM, not EM. */
+export function op_fwait(rec: usize): void {
+  if ((load<u64>(CR0) & 10) == 10) raise(NM);
+  else raisePending();
+}
