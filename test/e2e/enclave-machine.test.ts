@@ -239,7 +239,7 @@ enclave(
       socket.setEncoding('utf8').on('data', (piece: string) => {
         received += piece;
       });
-      socket.write('CONNECT 5000\n');
+      socket.write('CONNECT 5005\n');
       await eventually('OK', () => /^OK \d+\n$/.test(received), 20_000);
       received = '';
       socket.write(word);
@@ -274,7 +274,7 @@ test("QEMU's documented form: vsock ends in a vhost-user process, which reaches 
   });
   try {
     await machine.says('cid 4\nno heartbeat\nready\n');
-    peer.stdin.write('dial 5000 over two processes\n');
+    peer.stdin.write('dial 5005 over two processes\n');
     await eventually('the echo', () => said.includes('over two processes'), 20_000);
   } finally {
     await machine.stop();
