@@ -9,7 +9,8 @@ import { address, failed, read } from './memory';
 import { getRflags, setFlags } from './flags';
 import { setG, sizeOf, unsupported } from './operands';
 import { goTo } from './settle';
-import { next, peek, push, setRflags, setStackPointer } from './stack';
+import { next } from './position';
+import { peek, push, setRflags, setStackPointer } from './stack';
 import { softwareInterrupt } from './interrupts';
 import {
   ATTR_CODE, ATTR_CONFORMING, ATTR_DB, ATTR_L, ATTR_P, ATTR_S, ATTR_WRITABLE, attributes, attributesOf, baseOf, descriptor, dpl, limitOf, loadDataSegment,

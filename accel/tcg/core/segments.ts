@@ -163,12 +163,6 @@ export function setCodeSegment(selector: u32, cpl: u32): void {
   updateMode();
 }
 
-/** Mask of instruction pointers in the current mode. */
-export function pointerMask(): u64 {
-  const mode = load<u32>(MODE);
-  return mode == 0 ? ~0 : mode == 1 ? 0xffffffff : 0xffff;
-}
-
 /** Size of stack pointers: log2 of bytes. */
 export function stackSize(): u32 {
   if (load<u32>(MODE) == 0) return 3;

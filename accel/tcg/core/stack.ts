@@ -7,8 +7,9 @@ import { FLAG_AC, FLAG_IF, FLAG_IOPL, FLAG_RF, FLAG_VM, FLAGS_ARITHMETIC, FLAGS_
 import { raiseError } from './exceptions';
 import { condition, getRflags, setFlags } from './flags';
 import { getE, getRegister, maskOf, setE, setRegister, sizeOf, unsupported } from './operands';
+import { next, pointerAt } from './position';
 import { goTo, linkTo } from './settle';
-import { loadDataSegment, pointerMask, protectedMode, segment, selectorOf, SEG_SS, stackBase, stackSize } from './segments';
+import { loadDataSegment, protectedMode, segment, selectorOf, SEG_SS, stackBase, stackSize } from './segments';
 
 const RSP: usize = 32;
 const RBP: usize = 40;
@@ -142,18 +143,12 @@ export function op_popf(rec: usize): void {
 
 // --- Near branches ---
 
-/** Virtual address behind the instruction. */
-export function next(rec: usize): u64 {
-  return load<u64>(GPR + SLOT_PAGE) + <u64>load<u16>(rec, NEXT);
-}
-
 /** Takes a relative branch. */
 function branch(rec: usize): void {
-  const mask = pointerMask();
   const offset = load<u64>(rec, IMM);
-  const to = load<u64>(GPR + SLOT_PAGE) + offset;
-  if ((sizeOf(rec) == 1 ? to & 0xffff : to & mask) != to) return goTo(sizeOf(rec) == 1 ? to & 0xffff : to & mask);
-  linkTo(rec, offset);
+  const to = pointerAt(offset);
+  if (sizeOf(rec) == 1 && to > 0xffff) goTo(to & 0xffff);
+  else linkTo(rec, offset);
 }
 
 export function op_jmp(rec: usize): void {

@@ -6,6 +6,7 @@ import { setOnStackSegment } from './paging';
 import { setResult } from './flags';
 import { getRegister, maskOf, setRegister, sizeOf } from './operands';
 import { portIn, portOut } from './host';
+import { here } from './position';
 import { portAllowed } from './ports';
 
 const RAX: usize = 0;
@@ -54,7 +55,7 @@ function countDown(rec: usize, count: u64, bytes: u64): bool {
   store<i32>(BUDGET, budget);
   if (budget > 0) return true;
   // Interrupts are due: the instruction is taken up again where it stands.
-  store<u64>(RIP, load<u64>(GPR + SLOT_PAGE) + <u64>load<u16>(rec, OFFSET));
+  store<u64>(RIP, here(rec));
   store<u32>(PENDING, PEND_RIP);
   return false;
 }

@@ -13,7 +13,7 @@ import { getFlags, setFlags } from './flags';
 import { getE, getG, getRegister, isMemory, maskOf, setE, setG, setRegister, sizeOf, unsupported } from './operands';
 import { flushAll, flushLocal, flushPage } from './paging';
 import { goTo, leave } from './settle';
-import { next } from './stack';
+import { next } from './position';
 import {
   ATTR_CODE, ATTR_CONFORMING, ATTR_L, ATTR_P, ATTR_S, ATTR_WRITABLE, attributes, attributesOf, baseOf, descriptor, descriptorAddress, dpl, limitOf, loadDataSegment,
   longMode, protectedMode, readDescriptor, SEG_CS, SEG_FS, SEG_GS, SEG_LDT, SEG_SS, SEG_TR, segment, selectorOf, setSegment, updateMode,
