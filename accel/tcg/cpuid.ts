@@ -1,4 +1,4 @@
-import { featureWords, type CpuidRegister } from '../../src/hw/i386/cpuid/features.js';
+import { type CpuidRegister, featureWords } from '../../src/hw/i386/cpuid/features.js';
 import type { CpuidLeaf, SupportedCpuid } from '../../src/hw/i386/cpuid/guest-cpuid.js';
 import { APIC_TIMER_HZ } from '../../src/hw/timer/apic-timer.js';
 import { features } from './isa/features.js';
@@ -8,7 +8,23 @@ export const TSC_HZ = APIC_TIMER_HZ;
 
 /** What is there besides what instructions make up (isa/features.ts). */
 const machineFeatures = [
-  ...['de', 'pse', 'tsc', 'msr', 'pae', 'cx8', 'apic', 'pge', 'pat', 'pse36', 'clflush', 'cx16', 'tsc-deadline', 'hypervisor', 'arat'],
+  ...[
+    'de',
+    'pse',
+    'tsc',
+    'msr',
+    'pae',
+    'cx8',
+    'apic',
+    'pge',
+    'pat',
+    'pse36',
+    'clflush',
+    'cx16',
+    'tsc-deadline',
+    'hypervisor',
+    'arat',
+  ],
   ...['smep', 'erms', 'syscall', 'nx', 'pdpe1gb', 'lm', 'lahf-lm', '3dnowprefetch', 'invtsc'],
   ...['kvmclock', 'kvm-nopiodelay', 'kvmclock-stable-bit'],
 ];
@@ -67,7 +83,8 @@ export function supportedCpuid(): SupportedCpuid {
     const full = { ...plain };
     for (const { leaf: number, subleaf, register, names } of featureWords) {
       if (number !== plain.leaf || subleaf !== plain.subleaf) continue;
-      for (const [bit, name] of names.entries()) if (known.has(name)) full[register] = (full[register] | (1 << bit)) >>> 0;
+      for (const [bit, name] of names.entries())
+        if (known.has(name)) full[register] = (full[register] | (1 << bit)) >>> 0;
     }
     return full;
   });

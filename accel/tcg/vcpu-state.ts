@@ -118,7 +118,8 @@ export class VcpuState {
   }
 
   #load(index: number, { selector, base, limit, type, s: code, dpl, present, avl, l, db, g }: Segment): void {
-    const attributes = type | (code << 4) | (dpl << 5) | (present << 7) | (avl << 12) | (l << 13) | (db << 14) | (g << 15);
+    const attributes =
+      type | (code << 4) | (dpl << 5) | (present << 7) | (avl << 12) | (l << 13) | (db << 14) | (g << 15);
     this.setSegment(index, selector, BigInt(base), limit, attributes);
   }
 

@@ -1,8 +1,8 @@
 // Boots a guest on the software CPU in this thread, its serial port on stdout: for experiments and profiles.
 // node dist/test/support/tcg-boot.js KERNEL INITRD [APPEND] [MIB] [CPUS]
 import { writeSync } from 'node:fs';
-import { createMemory } from '../../accel/tcg/core.js';
 import * as s from '../../accel/tcg/core/state.js';
+import { createMemory } from '../../accel/tcg/core.js';
 import { supportedCpuid } from '../../accel/tcg/cpuid.js';
 import { Engine } from '../../accel/tcg/engine.js';
 import { guestCpuid } from '../../src/hw/i386/cpuid/guest-cpuid.js';
@@ -13,7 +13,13 @@ import { SharedIrqWords } from '../../src/hw/intc/irq-lines.js';
 import { GuestMemory } from '../../src/system/guest-memory.js';
 import { IoBus } from '../../src/system/io-bus.js';
 
-const [kernel = '', initrd = '', append = 'console=ttyS0 earlyprintk=ttyS0 reboot=k panic=-1', mib = '256', cpus = '1'] = process.argv.slice(2);
+const [
+  kernel = '',
+  initrd = '',
+  append = 'console=ttyS0 earlyprintk=ttyS0 reboot=k panic=-1',
+  mib = '256',
+  cpus = '1',
+] = process.argv.slice(2);
 const size = Number(mib) * 2 ** 20;
 const memory = createMemory(size);
 const bytes = new Uint8Array(memory.buffer);
@@ -86,6 +92,13 @@ const stop = engine.run();
 console.log(`\nended after ${((performance.now() - started) / 1000).toFixed(2)} s:`, stop);
 if (stop !== undefined) {
   const registers = engine.registers(stop.type === 'not-emulated' ? stop.cpu : 0);
-  const code = Array.from({ length: 16 }, (_, i) => engine.byte(0, registers.rip + BigInt(i))?.toString(16).padStart(2, '0') ?? '??');
+  const code = Array.from(
+    { length: 16 },
+    (_, i) =>
+      engine
+        .byte(0, registers.rip + BigInt(i))
+        ?.toString(16)
+        .padStart(2, '0') ?? '??',
+  );
   console.log(registerDump(registers), code.join(' '));
 }

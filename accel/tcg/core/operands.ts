@@ -1,10 +1,10 @@
-import { FPU_TRAP, FSW, GPR, OPERAND, RIP, SLOT_PAGE } from './state';
-import { FLAG_MEM, FLAGS, FORM, IMM, OFFSET, REG, RM } from './record';
-import { FORM_EG, FORM_EGI, FORM_EI, FORM_GE, FORM_GEI } from './tables';
+import { GP, MF, NM, UD } from './bits';
+import { notEmulated, raise, raiseError } from './exceptions';
 import { address, failed, probeWrite, read, readBytes, readForWrite, write, writeBytes } from './memory';
 import { here } from './position';
-import { notEmulated, raise, raiseError } from './exceptions';
-import { GP, MF, NM, UD } from './bits';
+import { FLAG_MEM, FLAGS, FORM, IMM, OFFSET, REG, RM } from './record';
+import { FPU_TRAP, FSW, GPR, OPERAND, RIP, SLOT_PAGE } from './state';
+import { FORM_EG, FORM_EGI, FORM_EI, FORM_GE, FORM_GEI } from './tables';
 
 @inline
 export function sizeOf(rec: usize): u32 {

@@ -1,5 +1,5 @@
-import { GPR, MODE, SLOT_PAGE, SLOT_SEGBASE } from './state';
 import { NEXT, OFFSET } from './record';
+import { GPR, MODE, SLOT_PAGE, SLOT_SEGBASE } from './state';
 
 /** Base of CS: 0 in 64-bit mode. */
 export function codeBase(): u64 {

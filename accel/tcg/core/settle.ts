@@ -1,18 +1,47 @@
-import {
-  BUDGET, CPL, CROSSING, EFLAGS, EXEC_KEY, EXIT, EXIT_BREAKPOINT, EXIT_EXCEPTION, EXIT_POLL, EXIT_STEP, FETCH, GPR, INTR, MODE, NMI, NMI_BLOCKED, PENDING,
-  PEND_EXCEPTION, PEND_EXIT, PEND_NONE, PEND_RECORD, PEND_RIP, POLL_RECORD, RIP, SLICE, SLOT_PAGE, TLB_EXEC, TRAP_EXCEPTIONS, TRAP_STEP, TRAPS,
-  DR, HALTED,
-} from './state';
-import { IMM, LENGTH, LINK, NEXT, OFFSET, OP, RECORD_SIZE } from './record';
-import { DB, FLAG_IF, FLAG_TF, UD, GP } from './bits';
+import { DB, FLAG_IF, FLAG_TF, GP, UD } from './bits';
 import { chunkLeft, codePage, dropAll, generation, newChunk, newRecord, PAGE_CROSSED, PAGE_MAP } from './code';
 import { decode, ends, setStepping } from './decode';
-import { EXECUTE, fillTlb, NO_ADDRESS, PAGE_MASK, ramAddress, translate } from './paging';
 import { notEmulated, raise, raiseError } from './exceptions';
-import { deliverException, deliverInterrupt } from './interrupts';
-import { OP_CROSS, OP_LINK, OP_NEXT_PAGE, OP_POLL, OP_STALE, OP_TOO_LONG, OP_UNIMPLEMENTED } from './tables';
-import { codeBase, here, next, pointerAt } from './position';
 import { poll as hostPoll, takeInterrupt } from './host';
+import { deliverException, deliverInterrupt } from './interrupts';
+import { EXECUTE, fillTlb, NO_ADDRESS, PAGE_MASK, ramAddress, translate } from './paging';
+import { codeBase, here, next, pointerAt } from './position';
+import { IMM, LENGTH, LINK, NEXT, OFFSET, OP, RECORD_SIZE } from './record';
+import {
+  BUDGET,
+  CPL,
+  CROSSING,
+  DR,
+  EFLAGS,
+  EXEC_KEY,
+  EXIT,
+  EXIT_BREAKPOINT,
+  EXIT_EXCEPTION,
+  EXIT_POLL,
+  EXIT_STEP,
+  FETCH,
+  GPR,
+  HALTED,
+  INTR,
+  MODE,
+  NMI,
+  NMI_BLOCKED,
+  PEND_EXCEPTION,
+  PEND_EXIT,
+  PEND_NONE,
+  PEND_RECORD,
+  PEND_RIP,
+  PENDING,
+  POLL_RECORD,
+  RIP,
+  SLICE,
+  SLOT_PAGE,
+  TLB_EXEC,
+  TRAP_EXCEPTIONS,
+  TRAP_STEP,
+  TRAPS,
+} from './state';
+import { OP_CROSS, OP_LINK, OP_NEXT_PAGE, OP_POLL, OP_STALE, OP_TOO_LONG, OP_UNIMPLEMENTED } from './tables';
 
 const PAGE_SIZE: u32 = 4096;
 /** Decoding ahead of execution stops after so many instructions. */

@@ -1,13 +1,13 @@
-import { BUDGET, EFLAGS, FLAG_AUX, FLAG_RES, GPR, PENDING, PEND_RIP, RIP, SLOT_PAGE, SLOT_SEGBASE } from './state';
-import { FLAGS, OFFSET, PREFIX, PREFIX_REP, PREFIX_REPNE, SEGMENT } from './record';
 import { FLAG_DF } from './bits';
-import { directRead, directWrite, failed, probeRead, probeWrite, read, write } from './memory';
-import { setOnStackSegment } from './paging';
 import { setResult } from './flags';
-import { getRegister, maskOf, setRegister, sizeOf } from './operands';
 import { portIn, portOut } from './host';
-import { here } from './position';
+import { directRead, directWrite, failed, probeRead, probeWrite, read, write } from './memory';
+import { getRegister, maskOf, setRegister, sizeOf } from './operands';
+import { setOnStackSegment } from './paging';
 import { portAllowed } from './ports';
+import { here } from './position';
+import { FLAGS, OFFSET, PREFIX, PREFIX_REP, PREFIX_REPNE, SEGMENT } from './record';
+import { BUDGET, EFLAGS, FLAG_AUX, FLAG_RES, GPR, PEND_RIP, PENDING, RIP, SLOT_PAGE, SLOT_SEGBASE } from './state';
 
 const RAX: usize = 0;
 const RCX: usize = 8;
