@@ -118,7 +118,7 @@ export default async function nitroEnclave(api: ModuleApi): Promise<void> {
       );
       host.connect(openIrqLines(vm.irqs));
       vm.onEvent((event) => this.#vmEvent(event));
-      await devices.start({ ram: this.#ram, irqs: vm.irqs, devices: await this.#devicePlans(board, vm) });
+      await devices.start({ ram: this.#ram, irqs: vm.irqs, devices: await this.#devicePlans(board, vm, devices) });
       await vm.reset(guest.state);
       system.run.powerdownRequested.on(() => board.powerDown());
       this.#running = { vm, host, devices };
@@ -138,11 +138,12 @@ export default async function nitroEnclave(api: ModuleApi): Promise<void> {
       return part;
     }
 
+    /** @throws QemuError for an image that is not the one that was measured */
     async #load(): Promise<LoadedGuest> {
       const { transports } = this.#built(this.#board);
       const told = this.has('acpi') || this.isOn('auto-kernel-cmdline');
       const named = told ? transports.filter(({ device }) => device !== undefined) : [];
-      return await i386.loadGuest({
+      const guest = await i386.loadGuest({
         kernel: this.kernel,
         initrd: this.initrd === '' ? undefined : this.initrd,
         append: this.append,
@@ -152,6 +153,11 @@ export default async function nitroEnclave(api: ModuleApi): Promise<void> {
         virtioSlots: named.map(({ slot }) => slot.index),
         warn: (text) => system.report.warn(text),
       });
+      const { image } = this.#enclave ?? {};
+      if (image !== undefined && (image.size !== (guest.eif?.size ?? 0) || image.crc32 !== (guest.eif?.crc32 ?? 0))) {
+        throw new QemuError(`'${this.kernel}' has changed since the enclave was started`);
+      }
+      return guest;
     }
 
     /** Measures the image, and gives the NSM what it has at the start. */
@@ -178,7 +184,7 @@ export default async function nitroEnclave(api: ModuleApi): Promise<void> {
     }
 
     /** The devices behind the transports, each queue with an eventfd where the accelerator takes notifications so. */
-    async #devicePlans({ transports }: EnclaveBoard, vm: Vm): Promise<DevicePlan[]> {
+    async #devicePlans({ transports }: EnclaveBoard, vm: Vm, devices: DeviceThread): Promise<DevicePlan[]> {
       const [{ eventfd }, { QUEUE_NOTIFY }] = await Promise.all([api.lazy.host(), api.lazy.virtio()]);
       const plans: DevicePlan[] = [];
       for (const { slot, registers, device, ioeventfd } of transports) {
@@ -190,6 +196,8 @@ export default async function nitroEnclave(api: ModuleApi): Promise<void> {
           const notifier: Notifier = { address: slot.base + QUEUE_NOTIFY, value: queue, eventfd: fd };
           vm.addNotifier?.(notifier);
         }
+        const index = plans.length;
+        device.state = async () => (await devices.state())[index];
         plans.push({ registers: registers.buffer, gsi: slot.irq, device: await device.kind(), notifiers });
       }
       return plans;

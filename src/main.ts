@@ -102,6 +102,7 @@ function createSystem(arch: TargetArch, config: StartConfig, program: string, re
       defaults: config.defaults,
       display: config.display,
       memPrealloc: config.memPrealloc,
+      rtcAheadMs: config.rtcAheadMs,
       ...(config.name.guest === undefined ? {} : { name: config.name.guest }),
       ...(config.escapeCharacter === undefined ? {} : { escapeCharacter: config.escapeCharacter }),
     },

@@ -1,4 +1,4 @@
-import { readFileSync, unlinkSync } from 'node:fs';
+import { copyFileSync, readFileSync, unlinkSync } from 'node:fs';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { openBoard } from '../../src/hw/i386/open-board.js';
@@ -8,7 +8,7 @@ import type { JsonObject, JsonValue } from '../../src/system/json.js';
 import type { System } from '../../src/system/system.js';
 import { deadline, eventually } from '../support/deadline.js';
 import { thrown } from '../support/thrown.js';
-import { KERNEL_BYTES, KERNEL_ENTRY, toyEnclave } from '../support/toy-enclave.js';
+import { KERNEL_BYTES, KERNEL_ENTRY, toyEnclave, toyImage } from '../support/toy-enclave.js';
 import type { ToyVm } from '../support/toy-vm.js';
 
 const test = suite('machines/nitro-enclave');
@@ -191,6 +191,16 @@ test('an image that is gone at a reset stops the machine', async () => {
   vm.tell({ type: 'reset' });
   await eventually('the state', () => system.run.state === 'internal-error');
   assert.ok(messages.some((line) => line.includes(`could not load kernel '${machine.kernel}'`)));
+  await close();
+});
+
+test('an image that has changed at a reset is refused: it is not what was measured', async () => {
+  const { system, machine, close } = await toyEnclave();
+  await start(system);
+  copyFileSync(toyImage('other=1'), machine.kernel);
+  const failed = system.run.requestReset('host-qmp-system-reset');
+  assert.is((await thrown(() => failed)).message, `'${machine.kernel}' has changed since the enclave was started`);
+  assert.is(system.run.state, 'internal-error');
   await close();
 });
 

@@ -17,12 +17,12 @@ export const KERNEL_BYTES = Uint8Array.from([0xf4, 0xeb, 0xfd, 0x90]);
 export const KERNEL_ENTRY = 0x200000;
 
 /** Writes an EIF whose kernel halts. @returns its path */
-export function toyImage(): string {
+export function toyImage(cmdline = 'console=ttyS0'): string {
   const path = join(scratchDir(), 'toy.eif');
   const kernel = elfImage([{ addr: BigInt(KERNEL_ENTRY), bytes: KERNEL_BYTES }], BigInt(KERNEL_ENTRY));
   const sections = [
     { type: 1, bytes: kernel },
-    { type: 2, bytes: text('console=ttyS0') },
+    { type: 2, bytes: text(cmdline) },
     { type: 3, bytes: text('ramdisk') },
     { type: 5, bytes: text('{}') },
   ];

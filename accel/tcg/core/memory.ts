@@ -1,8 +1,8 @@
-import { ADDRESS_MASKS, GPR, MODE, PENDING, TLB, TLB_KERNEL, TLB_USER, TLB_WRITE } from './state';
-import { BASE, DISP, FLAG_ADDRESS_SHIFT, FLAGS, INDEX, PREFIX, PREFIX_STACK, SCALE, SEGMENT } from './record';
-import { fillTlb, mayWrite, NO_ADDRESS, PAGE_MASK, ramAddress, READ, setOnStackSegment, translate, WRITE } from './paging';
 import { codeWritten, hasCode } from './code';
 import { mmioRead, mmioWrite } from './host';
+import { fillTlb, mayWrite, NO_ADDRESS, PAGE_MASK, READ, ramAddress, setOnStackSegment, translate, WRITE } from './paging';
+import { BASE, DISP, FLAG_ADDRESS_SHIFT, FLAGS, INDEX, PREFIX, PREFIX_STACK, SCALE, SEGMENT } from './record';
+import { ADDRESS_MASKS, GPR, MODE, PENDING, TLB, TLB_KERNEL, TLB_USER, TLB_WRITE } from './state';
 
 export { PAGE_MASK } from './paging';
 

@@ -1,9 +1,10 @@
-import { FPU_TRAP, FSW, GPR, OPERAND, RIP, SLOT_PAGE } from './state';
-import { FLAG_MEM, FLAGS, FORM, IMM, OFFSET, REG, RM } from './record';
-import { FORM_EG, FORM_EGI, FORM_EI, FORM_GE, FORM_GEI } from './tables';
-import { address, failed, read, readBytes, readForWrite, write, writeBytes } from './memory';
-import { notEmulated, raise, raiseError } from './exceptions';
 import { GP, MF, NM, UD } from './bits';
+import { notEmulated, raise, raiseError } from './exceptions';
+import { address, failed, read, readBytes, readForWrite, write, writeBytes } from './memory';
+import { here } from './position';
+import { FLAG_MEM, FLAGS, FORM, IMM, OFFSET, REG, RM } from './record';
+import { FPU_TRAP, FSW, GPR, OPERAND, RIP, SLOT_PAGE } from './state';
+import { FORM_EG, FORM_EGI, FORM_EI, FORM_GE, FORM_GEI } from './tables';
 
 @inline
 export function sizeOf(rec: usize): u32 {
@@ -69,7 +70,7 @@ export function getSource(rec: usize, size: u32): u64 {
 
 /** Known to the decoder but not emulated: the machine stops. */
 export function unsupported(rec: usize): void {
-  store<u64>(RIP, load<u64>(GPR + SLOT_PAGE) + <u64>load<u16>(rec, OFFSET));
+  store<u64>(RIP, here(rec));
   notEmulated();
 }
 

@@ -1,12 +1,13 @@
-import { BUDGET, EFLAGS, FLAG_AUX, FLAG_RES, GPR, PENDING, PEND_RIP, RIP, SLOT_PAGE, SLOT_SEGBASE } from './state';
-import { FLAGS, OFFSET, PREFIX, PREFIX_REP, PREFIX_REPNE, SEGMENT } from './record';
 import { FLAG_DF } from './bits';
-import { directRead, directWrite, failed, probeRead, probeWrite, read, write } from './memory';
-import { setOnStackSegment } from './paging';
 import { setResult } from './flags';
-import { getRegister, maskOf, setRegister, sizeOf } from './operands';
 import { portIn, portOut } from './host';
+import { directRead, directWrite, failed, probeRead, probeWrite, read, write } from './memory';
+import { getRegister, maskOf, setRegister, sizeOf } from './operands';
+import { setOnStackSegment } from './paging';
 import { portAllowed } from './ports';
+import { here } from './position';
+import { FLAGS, OFFSET, PREFIX, PREFIX_REP, PREFIX_REPNE, SEGMENT } from './record';
+import { BUDGET, EFLAGS, FLAG_AUX, FLAG_RES, GPR, PEND_RIP, PENDING, RIP, SLOT_PAGE, SLOT_SEGBASE } from './state';
 
 const RAX: usize = 0;
 const RCX: usize = 8;
@@ -54,7 +55,7 @@ function countDown(rec: usize, count: u64, bytes: u64): bool {
   store<i32>(BUDGET, budget);
   if (budget > 0) return true;
   // Interrupts are due: the instruction is taken up again where it stands.
-  store<u64>(RIP, load<u64>(GPR + SLOT_PAGE) + <u64>load<u16>(rec, OFFSET));
+  store<u64>(RIP, here(rec));
   store<u32>(PENDING, PEND_RIP);
   return false;
 }

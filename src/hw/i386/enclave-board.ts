@@ -2,6 +2,7 @@ import { Chardev } from '../../chardev/chardev.js';
 import type { Bus } from '../../qdev/bus.js';
 import type { Device } from '../../qdev/device.js';
 import { createDevice, plugBuiltin } from '../../qdev/device-add.js';
+import { aliasProperty } from '../../qom/property.js';
 import { createCpu } from '../../system/cpu.js';
 import type { BellRope } from '../../system/doorbell.js';
 import { QemuError } from '../../system/errors.js';
@@ -161,7 +162,13 @@ async function addIsaDevices(system: System, machine: EnclaveMachine, isa: Bus):
   await plugBuiltin(system, 'isa-i8259', isa, { properties: { master: true } });
   await plugBuiltin(system, 'isa-i8259', isa);
   await plugBuiltin(system, 'isa-pit', isa);
-  if (machine.has('rtc')) await plugBuiltin(system, 'mc146818rtc', isa);
+  if (machine.has('rtc')) {
+    const rtc = await plugBuiltin(system, 'mc146818rtc', isa);
+    machine.addProperty(
+      'rtc-time',
+      aliasProperty(() => rtc, 'date'),
+    );
+  }
   const [serial] = system.serials;
   if (machine.isOn('isa-serial') && serial !== undefined) {
     await plugBuiltin(system, 'isa-serial', isa, { properties: { index: 0, chardev: serial.label } });
