@@ -1,7 +1,7 @@
 import type { CpuRegisters } from '../../src/hw/i386/cpu-registers.js';
 import type { CpuState } from '../../src/hw/i386/cpu-state.js';
-import { type IrqPlan, SharedIrqWords } from '../../src/hw/intc/irq-lines.js';
 import { IDENTITY_MAPPED } from '../../src/hw/i386/memory-layout.js';
+import { type IrqPlan, SharedIrqWords } from '../../src/hw/intc/irq-lines.js';
 import type { LineChange, QtestTarget } from '../../src/qtest/target.js';
 import type { Vm, VmConfig } from '../accel.js';
 import { BoardHandle } from './board-handle.js';
