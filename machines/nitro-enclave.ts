@@ -4,7 +4,6 @@ import type { DebugTarget } from '../src/gdbstub/target.js';
 import type { HostMemoryBackend } from '../src/hostmem/api.js';
 import type { BoardHost, EnclaveBoard, GuestMemory, LoadedGuest } from '../src/hw/i386/api.js';
 import type { DeviceEvent, DevicePlan, DeviceThread } from '../src/hw/virtio/api.js';
-import type { Device } from '../src/qdev/api.js';
 import type { ObjectClass } from '../src/qom/types.js';
 import type { Accelerator } from '../src/system/accelerator.js';
 import type { CpuModel } from '../src/system/cpu.js';
@@ -41,7 +40,6 @@ export default async function nitroEnclave(api: ModuleApi): Promise<void> {
     #memory: GuestMemory | undefined;
     #ram: VmRam[] = [];
     #board: EnclaveBoard | undefined;
-    #cpus: Device[] = [];
     #enclave: EnclaveView | undefined;
     #running: Running | undefined;
     #requested = false;
@@ -65,14 +63,7 @@ export default async function nitroEnclave(api: ModuleApi): Promise<void> {
     override async init(): Promise<void> {
       for (const room of ['cpu', 'i386', 'virtio'] as const) await api.types(room);
       await this.#addRam();
-      const { typeName } = this.#cpuModel;
-      for (let index = 0; index < this.smp.cpus; index++) {
-        const cpu = system.unattached.addChild('device[*]', api.sys.createCpu(system.types, typeName));
-        this.#cpus.push(cpu);
-        await i386.addLocalApic(system, cpu, index);
-        await cpu.realize();
-      }
-      this.#board = await i386.addEnclaveBoard(system, this, {
+      this.#board = await i386.addEnclaveBoard(system, this, this.#cpuModel.typeName, {
         reset: () => this.#askReset(),
         powerOff: () => this.#askPowerOff(),
       });
@@ -127,7 +118,7 @@ export default async function nitroEnclave(api: ModuleApi): Promise<void> {
       );
       host.connect(openIrqLines(vm.irqs));
       vm.onEvent((event) => this.#vmEvent(event));
-      await devices.start({ ram: this.#ram, irqs: vm.irqs, devices: await this.#devicePlans(board, vm) });
+      await devices.start({ ram: this.#ram, irqs: vm.irqs, devices: await this.#devicePlans(board, vm, devices) });
       await vm.reset(guest.state);
       system.run.powerdownRequested.on(() => board.powerDown());
       this.#running = { vm, host, devices };
@@ -147,10 +138,12 @@ export default async function nitroEnclave(api: ModuleApi): Promise<void> {
       return part;
     }
 
+    /** @throws QemuError for an image that is not the one that was measured */
     async #load(): Promise<LoadedGuest> {
       const { transports } = this.#built(this.#board);
-      const named = this.isOn('auto-kernel-cmdline') ? transports.filter(({ device }) => device !== undefined) : [];
-      return await i386.loadGuest({
+      const told = this.has('acpi') || this.isOn('auto-kernel-cmdline');
+      const named = told ? transports.filter(({ device }) => device !== undefined) : [];
+      const guest = await i386.loadGuest({
         kernel: this.kernel,
         initrd: this.initrd === '' ? undefined : this.initrd,
         append: this.append,
@@ -160,62 +153,38 @@ export default async function nitroEnclave(api: ModuleApi): Promise<void> {
         virtioSlots: named.map(({ slot }) => slot.index),
         warn: (text) => system.report.warn(text),
       });
+      const { image } = this.#enclave ?? {};
+      if (image !== undefined && (image.size !== (guest.eif?.size ?? 0) || image.crc32 !== (guest.eif?.crc32 ?? 0))) {
+        throw new QemuError(`'${this.kernel}' has changed since the enclave was started`);
+      }
+      return guest;
     }
 
     /** Measures the image, and gives the NSM what it has at the start. */
     async #openEnclave({ nsm, vsock }: EnclaveBoard, { eif }: LoadedGuest): Promise<void> {
-      const [{ FaultBoard, openAttestation, addNsmProperties }, { measureFiles, sectionName }, { nsmBoot }] =
-        await Promise.all([api.lazy.attestation(), api.lazy.eif(), api.lazy.virtio()]);
-      const measure = async (more?: string) =>
-        eif === undefined ? undefined : await measureFiles({ kernel: this.kernel, arch: 'x86_64' }, eif, more);
-      const { config, root, strict } = openAttestation(system, this.text('attestation'));
-      const faults = new FaultBoard();
-      const debugMode = this.isOn('debug-mode');
-      const registers = nsmBoot({
-        measurements: await measure(this.initrd === '' ? undefined : this.initrd),
+      const { openEnclave, addNsmProperties } = await api.lazy.attestation();
+      const { view, mind } = await openEnclave(system, {
+        file: this.kernel,
+        initrd: this.initrd,
+        eif,
+        attestation: this.text('attestation'),
         parentRole: this.text('parent-role'),
         parentId: this.text('parent-id'),
-        debugMode,
-      });
-      nsm.mind = { ...registers, strict, attester: config, faults: faults.buffer };
-      if (vsock !== undefined) vsock.faults = faults.buffer;
-      const machine = this;
-      const view = {
-        root,
-        faults,
+        debugMode: this.isOn('debug-mode'),
+        cid: () => (this.#launched ? (vsock?.guestCid ?? 0) : 0),
         registers: async () => {
-          const { devices } = machine.#built(machine.#running);
-          return (await devices.state()).find(({ pcrs }) => pcrs !== undefined)?.pcrs ?? [];
+          const states = await this.#built(this.#running).devices.state();
+          return states.find(({ pcrs }) => pcrs !== undefined)?.pcrs ?? [];
         },
-      };
-      addNsmProperties(nsm, view);
-      this.#enclave = {
-        debugMode,
-        get cid() {
-          return machine.#launched ? (vsock?.guestCid ?? 0) : 0;
-        },
-        file: this.kernel,
-        image: {
-          format: eif === undefined ? 'kernel' : 'eif',
-          size: eif?.size ?? 0,
-          crc32: eif?.crc32 ?? 0,
-          sections: (eif?.sections ?? []).map(({ type, payload, size }) => ({
-            type: sectionName(type),
-            offset: payload,
-            size,
-          })),
-          warnings: [],
-        },
-        async measure() {
-          const measured = await measure();
-          return new Map(measured === undefined ? [] : ([0, 1, 2, 8] as const).map((i) => [i, measured[`pcr${i}`]]));
-        },
-        nsm: view,
-      };
+      });
+      nsm.mind = mind;
+      if (vsock !== undefined) vsock.faults = mind.faults;
+      addNsmProperties(nsm, view.nsm);
+      this.#enclave = view;
     }
 
     /** The devices behind the transports, each queue with an eventfd where the accelerator takes notifications so. */
-    async #devicePlans({ transports }: EnclaveBoard, vm: Vm): Promise<DevicePlan[]> {
+    async #devicePlans({ transports }: EnclaveBoard, vm: Vm, devices: DeviceThread): Promise<DevicePlan[]> {
       const [{ eventfd }, { QUEUE_NOTIFY }] = await Promise.all([api.lazy.host(), api.lazy.virtio()]);
       const plans: DevicePlan[] = [];
       for (const { slot, registers, device, ioeventfd } of transports) {
@@ -227,6 +196,8 @@ export default async function nitroEnclave(api: ModuleApi): Promise<void> {
           const notifier: Notifier = { address: slot.base + QUEUE_NOTIFY, value: queue, eventfd: fd };
           vm.addNotifier?.(notifier);
         }
+        const index = plans.length;
+        device.state = async () => (await devices.state())[index];
         plans.push({ registers: registers.buffer, gsi: slot.irq, device: await device.kind(), notifiers });
       }
       return plans;
@@ -344,7 +315,7 @@ export default async function nitroEnclave(api: ModuleApi): Promise<void> {
 
     override cpus(): CpuInfo[] {
       const { threads, cores } = this.smp;
-      return this.#cpus.map((object, index) => ({
+      return (this.#board?.cpus ?? []).map((object, index) => ({
         index,
         object,
         threadId: this.#running?.vm.threadId(index) ?? process.pid,

@@ -25,7 +25,8 @@ export type DeclaredCommand =
   | Area<typeof import('./commands/human-text.js')>
   | Area<typeof import('./commands/chardev.js')>
   | Area<typeof import('./commands/human-monitor.js')>
-  | Area<typeof import('./commands/nitro.js')>;
+  | Area<typeof import('./commands/nitro.js')>
+  | Area<typeof import('./commands/virtio.js')>;
 
 export type CommandName = DeclaredCommand['name'];
 

@@ -27,6 +27,10 @@ export class Dispatcher {
     return hasCommand(name) ? outOfBandCommands.has(name) : undefined;
   }
 
+  prepareOob(): void {
+    for (const name of outOfBandCommands) void loadCommand(name);
+  }
+
   /**
    * Checks the arguments and runs a command. The reply comes at once where the handler gives it at once; the first
    * command of an area waits for its code, and all but quit wait for a machine that is being made.

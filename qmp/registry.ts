@@ -46,6 +46,11 @@ const areas: readonly Area[] = [
     names: 'x-nitro-query-enclave x-nitro-query-pcrs x-nitro-query-attestation-root x-nitro-inject',
   },
   {
+    load: () => import('./commands/virtio.js'),
+    names: `x-query-virtio x-query-virtio-status x-query-virtio-queue-status x-query-virtio-vhost-queue-status
+      x-query-virtio-queue-element`,
+  },
+  {
     load: () => import('./commands/trace.js'),
     names: 'trace-event-get-state trace-event-set-state',
   },

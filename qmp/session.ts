@@ -23,6 +23,8 @@ export interface QmpDispatcher {
   dispatch(command: string, args: JsonObject, context: CommandContext): JsonValue | Promise<JsonValue>;
   /** Whether `exec-oob` may run it; undefined when there is no such command. */
   isOobAllowed(command: string): boolean | undefined;
+  /** A client has enabled out-of-band execution: those commands are not to wait for their code. */
+  prepareOob?(): void;
   /** The machine ends: what comes now is not looked at any more. */
   readonly ending?: boolean;
 }
@@ -228,6 +230,7 @@ export class QmpSession {
     }
     this.#negotiated = true;
     this.#oobEnabled = Array.isArray(enable) && enable.includes('oob');
+    if (this.#oobEnabled) this.#dispatcher.prepareOob?.();
     return {};
   }
 

@@ -71,7 +71,11 @@ async function run(arch: TargetArch, options: ReporterOptions, report: Reporter)
   const alive = setInterval(() => {}, 2 ** 30);
   try {
     const emulator = new Emulator(system, config, objects, (exitPreconfig) => {
-      const commandLineOptions = async () => (await import('./cli/describe-groups.js')).describeGroups();
+      const commandLineOptions = async () => {
+        const { describeGroups } = await import('./cli/describe-groups.js');
+        await system.needTypes();
+        return describeGroups(system.types.list('machine'));
+      };
       return new MonitorSet({ system, objects, exitPreconfig, commandLineOptions });
     });
     const started = emulator.start().then(() => {
@@ -98,6 +102,7 @@ function createSystem(arch: TargetArch, config: StartConfig, program: string, re
       defaults: config.defaults,
       display: config.display,
       memPrealloc: config.memPrealloc,
+      rtcAheadMs: config.rtcAheadMs,
       ...(config.name.guest === undefined ? {} : { name: config.name.guest }),
       ...(config.escapeCharacter === undefined ? {} : { escapeCharacter: config.escapeCharacter }),
     },

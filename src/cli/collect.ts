@@ -10,6 +10,7 @@ import { type KeyvalObject, mergeKeyval, parseKeyval, readKeyval } from './keyva
 import { locate } from './located-error.js';
 import type { Opts, OptsGroup } from './opts.js';
 import { applySection, readConfig } from './readconfig.js';
+import { parseRtc } from './rtc.js';
 import { type CharText, readCharText } from './start-chardevs.js';
 import type { WalkedOption } from './walk.js';
 
@@ -288,7 +289,9 @@ export class OptionCollector {
       const shift = this.#parse('icount', value, location).get('shift') ?? 'auto';
       if (shift !== 'auto' && !/^\d+$/.test(shift)) throw new QemuError('icount: Invalid shift value');
     },
-    rtc: (value, location) => void this.#parse('rtc', value, location),
+    rtc: (value, location) => {
+      this.config.rtcAheadMs = parseRtc(this.#parse('rtc', value, location), Date.now());
+    },
     overcommit: (value, location) => void this.#parse('overcommit', value, location),
     'run-with': (value, location) => {
       const user = this.#parse('run-with', value, location).get('user');

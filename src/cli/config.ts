@@ -84,6 +84,8 @@ export interface StartConfig {
   tracePatterns: string[];
   msg: { timestamp: boolean; guestName: boolean };
   memPrealloc: boolean;
+  /** -rtc: what the guest's clock is ahead of the host's, ms. */
+  rtcAheadMs: number;
   /** Ids of network back ends, which no device here can use. */
   netdevs: string[];
   /** Disk images: opened to say what is wrong with them, used by no machine here. */
@@ -125,6 +127,7 @@ export function emptyConfig(): StartConfig {
     tracePatterns: [],
     msg: { timestamp: false, guestName: false },
     memPrealloc: false,
+    rtcAheadMs: 0,
     netdevs: [],
     images: [],
     loadvm: false,

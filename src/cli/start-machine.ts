@@ -57,18 +57,9 @@ export async function startAccelerator(
     options.length > 0 ? { options, named: false } : await defaultAccelerators(system, machine);
   if (choice.note !== undefined) report.info(choice.note);
   for (const option of choice.options) {
-<<<<<<< HEAD
-    let type: ObjectClass;
-    try {
-      type = await acceleratorType(system, option.name);
-    } catch (error) {
-      failed = true;
-      report.error(error, option.location);
-=======
     const type = await acceleratorType(system, option);
     if (type === undefined) {
       failed = true;
->>>>>>> machine
       continue;
     }
     const { runs } = type.data as unknown as AcceleratorClassData;
@@ -88,14 +79,6 @@ export async function startAccelerator(
   throw new Reported();
 }
 
-<<<<<<< HEAD
-/** @throws QemuError when there is none of that name, or its module is broken */
-async function acceleratorType(system: System, name: string): Promise<ObjectClass> {
-  const known = await system.modules.load('accel', name);
-  const type = known ? system.types.get(`${name}-accel`) : undefined;
-  if (type === undefined) throw new QemuError(`invalid accelerator ${name}`);
-  return type;
-=======
 /** Loads an accelerator's module; what is wrong with it is reported. @returns undefined then */
 async function acceleratorType(system: System, { name, location }: AccelOption): Promise<ObjectClass | undefined> {
   try {
@@ -107,7 +90,6 @@ async function acceleratorType(system: System, { name, location }: AccelOption):
     system.report.error(asError(error), location);
     return undefined;
   }
->>>>>>> machine
 }
 
 async function tryAccelerator(

@@ -37,6 +37,11 @@ export class IoBus {
     }
   }
 
+  /** Whether a window answers at an address. */
+  covers(address: number): boolean {
+    return this.#find(address) !== undefined;
+  }
+
   read(address: number, data: Uint8Array): void {
     const mapping = this.#find(address);
     if (mapping !== undefined) mapping.window.read(address - mapping.base, data);

@@ -35,12 +35,7 @@ async function loadFile(file: string): Promise<unknown> {
  */
 export function createModuleLoader(api: () => ModuleApi, directory: string | undefined): ModuleLoader {
   const loaded = new Map<string, Promise<void>>();
-<<<<<<< HEAD
-  /** Told about by loadAll. */
-  const broken = new Set<string>();
-=======
   const reported = new Set<QemuError>();
->>>>>>> machine
 
   function find(kind: Kind, name: string): string | undefined {
     if (!wellFormed.test(name)) return undefined;
@@ -99,19 +94,7 @@ export function createModuleLoader(api: () => ModuleApi, directory: string | und
     },
     async loadAll() {
       for (const kind of ['accel', 'machine'] as const) {
-<<<<<<< HEAD
-        for (const name of await loader.names(kind)) {
-          if (broken.has(`${kind}-${name}`)) continue;
-          try {
-            await loader.load(kind, name);
-          } catch (error) {
-            broken.add(`${kind}-${name}`);
-            api().system.report.error(error);
-          }
-        }
-=======
         for (const name of await loader.names(kind)) await loader.load(kind, name).catch(reportOnce);
->>>>>>> machine
       }
     },
   };

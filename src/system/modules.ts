@@ -13,10 +13,6 @@ export interface ModuleLoader {
    * @throws QemuError in one line when the module is broken
    */
   load(kind: 'accel' | 'machine', name: string): Promise<boolean>;
-<<<<<<< HEAD
-  /** Loads all modules, for listings; one that is broken is reported, once, and left out. */
-=======
   /** Loads all modules, for listings; one that is broken is reported and left out. */
->>>>>>> machine
   loadAll(): Promise<void>;
 }

@@ -263,6 +263,12 @@ test('documents of debug mode are refused unless they are asked for', () => {
   assert.is(step({ pcrs: new Map([[1, Buffer.alloc(48)]]) }), 'pcrs');
 });
 
+test('a document without PCR0 tells nothing about the image', () => {
+  const document = changed('pcrs', new Map<Plain, Plain>([[1, Buffer.alloc(48, 1)]]));
+  const result = verifyDocument(document, { root: chain.root.certificate });
+  assert.is(result.ok ? '' : result.failed, 'pcrs');
+});
+
 test('no change of a single byte goes unnoticed', () => {
   fc.assert(
     fc.property(fc.nat(sound.length - 1), fc.integer({ min: 1, max: 255 }), (at, change) => {

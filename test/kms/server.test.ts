@@ -17,7 +17,11 @@ import * as assert from 'uvu/assert';
 import { toPem } from '../../src/attestation/pem.js';
 import { helpText, runKms } from '../../src/cli/kms/run.js';
 import { type Serving, serve } from '../../src/cli/kms/serve.js';
+import { KeyStore } from '../../src/kms/keys.js';
+import { createKmsServer } from '../../src/kms/server.js';
+import { KmsService } from '../../src/kms/service.js';
 import { deadline } from '../support/deadline.js';
+import { duplexPair } from '../support/duplex-pair.js';
 import { TestEnclave } from '../support/kms.js';
 
 const test = suite('nitro-kms');
@@ -168,6 +172,27 @@ test('requests that are not those of KMS are refused on a unix socket too', asyn
     assert.is(content.__type, type);
     assert.is(status, type === undefined ? 200 : 400);
   }
+});
+
+test('it serves streams of any kind that are handed to it, as vsock needs', async () => {
+  const keys = new KeyStore([], 'us-east-1');
+  const service = new KmsService({ keys, roots: [enclave.root.certificate] });
+  const server = createKmsServer({ service, credentials: [], log: () => undefined });
+  const [ours, theirs] = duplexPair();
+  server.emit('connection', theirs);
+  const reply = new Promise<string>((resolve) => {
+    let text = '';
+    ours.on('data', (data) => {
+      text += data;
+      if (text.includes('Plaintext')) resolve(text);
+    });
+  });
+  const body = '{"NumberOfBytes":3}';
+  const head = ['POST / HTTP/1.1', 'Host: kms', 'X-Amz-Target: TrentService.GenerateRandom'];
+  ours.write([...head, `Content-Length: ${body.length}`, '', body].join('\r\n'));
+  assert.match(await deadline('the reply', reply), /^HTTP\/1\.1 200 OK\r\n/);
+  ours.destroy();
+  server.close();
 });
 
 test('a client that sends no HTTP, or nothing, does not disturb others', async () => {

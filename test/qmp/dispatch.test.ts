@@ -45,6 +45,15 @@ dispatch('tells which commands may run out of band', async () => {
   assert.is(dispatcher.isOobAllowed('nonesuch'), undefined);
 });
 
+dispatch('out-of-band commands answer at once after they were prepared', async () => {
+  const { host } = await createTestMonitor();
+  const dispatcher = new Dispatcher(host, new MonitorClient());
+  assert.instance(dispatcher.dispatch('query-yank', {}, { oob: true }), Promise);
+  dispatcher.prepareOob();
+  await deadline('their code', allCommands());
+  assert.equal(dispatcher.dispatch('query-yank', {}, { oob: true }), []);
+});
+
 dispatch('a read-only client may ask and nothing else', async () => {
   const { host, system } = await createTestMonitor();
   const dispatcher = new Dispatcher(host, new MonitorClient({ readOnly: true }));

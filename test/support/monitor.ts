@@ -42,7 +42,7 @@ export async function createTestMonitor(options: { preconfig?: boolean; paused?:
     system,
     objects,
     exitPreconfig: start,
-    commandLineOptions: describeGroups,
+    commandLineOptions: () => describeGroups(system.types.list('machine')),
   };
   const peers: QmpPeer[] = [];
   const publisher = new EventPublisher((message) => {

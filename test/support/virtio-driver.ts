@@ -191,11 +191,13 @@ export class DriverQueue {
 
 /** The three parts where a modern driver may put them: each on its own, aligned as it must be. */
 export function layOut(guest: Guest, size: number): RingLayout {
-  return {
-    desc: guest.alloc(16 * size, 16),
-    avail: guest.alloc(6 + 2 * size, 2),
-    used: guest.alloc(6 + 8 * size, 4),
+  // Zeroed: the memory may have been something else before.
+  const part = (bytes: number, alignment: number) => {
+    const at = guest.alloc(bytes, alignment);
+    guest.memory.write(at, new Uint8Array(bytes));
+    return at;
   };
+  return { desc: part(16 * size, 16), avail: part(6 + 2 * size, 2), used: part(6 + 8 * size, 4) };
 }
 
 /** What a transport answers to loads and stores, as VirtioMmio does. */

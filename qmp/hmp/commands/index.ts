@@ -7,6 +7,7 @@ import { miscCommands, miscInfo } from './misc.js';
 import { nitroInfo } from './nitro.js';
 import { qomCommands, qomInfo } from './qom.js';
 import { runStateCommands } from './run-state.js';
+import { virtioInfo } from './virtio.js';
 
 export const mainCommands: readonly HmpCommand[] = [
   ...runStateCommands,
@@ -21,6 +22,7 @@ export const mainCommands: readonly HmpCommand[] = [
 export const infoCommands: readonly HmpCommand[] = [
   ...machineInfo,
   ...nitroInfo,
+  ...virtioInfo,
   ...qomInfo,
   ...chardevInfo,
   ...miscInfo,

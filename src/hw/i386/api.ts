@@ -11,7 +11,6 @@ export { HEARTBEAT_BYTE } from '../nitro/heartbeat-protocol.js';
 export { RtcDevice } from '../rtc/mc146818/device.js';
 export { boardPorts } from './board.js';
 export { BoardHost } from './board-host.js';
-export { addLocalApic } from './chip-devices.js';
 export { addEnclaveBoard, type EnclaveBoard } from './enclave-board.js';
 export { EnclaveMachine, enclaveProperties } from './enclave-options.js';
 export { type LoadedGuest, loadGuest } from './load-kernel.js';

@@ -2,6 +2,8 @@ import { Chardev } from '../../chardev/chardev.js';
 import type { Bus } from '../../qdev/bus.js';
 import type { Device } from '../../qdev/device.js';
 import { createDevice, plugBuiltin } from '../../qdev/device-add.js';
+import { aliasProperty } from '../../qom/property.js';
+import { createCpu } from '../../system/cpu.js';
 import type { BellRope } from '../../system/doorbell.js';
 import { QemuError } from '../../system/errors.js';
 import type { System } from '../../system/system.js';
@@ -13,6 +15,7 @@ import { VirtioNsm, VirtioVsock } from '../virtio/devices.js';
 import type { VirtioMmioTransport } from '../virtio/mmio-device.js';
 import { vsockBackendPlan } from '../virtio/vsock/options.js';
 import type { BoardPart } from './board-host.js';
+import { addLocalApic } from './chip-devices.js';
 import type { EnclaveMachine } from './enclave-options.js';
 import { VIRTIO_TRANSPORTS, virtioSlot } from './memory-layout.js';
 
@@ -24,6 +27,7 @@ export interface GuestRequests {
 
 /** The devices of an enclave's machine in the object tree. */
 export interface EnclaveBoard {
+  readonly cpus: readonly Device[];
   /** In the order of their addresses. */
   readonly transports: readonly VirtioMmioTransport[];
   readonly nsm: VirtioNsm;
@@ -40,16 +44,19 @@ export interface EnclaveBoard {
 /**
  * Makes the devices, in QEMU's order (hw/i386/microvm.c, nitro_enclave.c), so that their paths are QEMU's.
  *
+ * @param cpuType QOM type of the vCPUs
  * @throws QemuError for properties of the machine that do not fit together
  */
 export async function addEnclaveBoard(
   system: System,
   machine: EnclaveMachine,
+  cpuType: string,
   requests: GuestRequests,
 ): Promise<EnclaveBoard> {
   const { mainSystemBus } = system;
   const backend = vsockBackendPlan(machine.vsockProperties);
   const chardev = vsockChardev(system, machine.text('vsock'));
+  const { cpus, keyboard } = await addCpus(system, machine, cpuType);
   const bridge = await plugBuiltin(system, 'isabus-bridge', mainSystemBus);
   const [isa] = bridge.childBuses;
   if (isa === undefined) throw new Error('the bridge has no bus');
@@ -57,6 +64,7 @@ export async function addEnclaveBoard(
   const transports = await addTransports(system, machine);
   const ged = machine.has('acpi') ? await plugBuiltin(system, 'acpi-ged', mainSystemBus) : undefined;
   await addIsaDevices(system, machine, isa);
+  await keyboard.realize(isa);
 
   // The highest transport that is free: QEMU's vsock is at the last, the NSM at the one before.
   const free = () => transports.findLast(({ childBuses: [bus] }) => bus?.full === false)?.childBuses[0];
@@ -79,8 +87,9 @@ export async function addEnclaveBoard(
     ged.onReset = requests.reset;
     ged.onPowerOff = requests.powerOff;
   }
-  for (const device of isa.devices()) if (device instanceof I8042Device) device.onReset = requests.reset;
+  keyboard.onReset = requests.reset;
   return {
+    cpus,
     transports,
     nsm,
     vsock: vsock instanceof VirtioVsock ? vsock : undefined,
@@ -106,6 +115,25 @@ function vsockChardev(system: System, id: string): Chardev | undefined {
   const chardev = system.tree.chardevs.component(id);
   if (!(chardev instanceof Chardev)) throw new QemuError(`Failed to find chardev with id ${id}`);
   return chardev;
+}
+
+/** The keyboard controller takes the place of QEMU's kvmvapic, which comes with the first CPU, so that all others have theirs. */
+async function addCpus(
+  system: System,
+  machine: EnclaveMachine,
+  cpuType: string,
+): Promise<{ cpus: Device[]; keyboard: I8042Device }> {
+  const cpus: Device[] = [];
+  const keyboard = system.types.get('i8042')?.create();
+  if (!(keyboard instanceof I8042Device)) throw new Error('type i8042 is not defined');
+  for (let index = 0; index < machine.smp.cpus; index++) {
+    const cpu = system.unattached.addChild('device[*]', createCpu(system.types, cpuType));
+    if (index === 0) system.unattached.addChild('device[*]', keyboard);
+    await addLocalApic(system, cpu, index);
+    await cpu.realize();
+    cpus.push(cpu);
+  }
+  return { cpus, keyboard };
 }
 
 async function addIoApic(system: System, machine: EnclaveMachine): Promise<void> {
@@ -134,10 +162,15 @@ async function addIsaDevices(system: System, machine: EnclaveMachine, isa: Bus):
   await plugBuiltin(system, 'isa-i8259', isa, { properties: { master: true } });
   await plugBuiltin(system, 'isa-i8259', isa);
   await plugBuiltin(system, 'isa-pit', isa);
-  if (machine.has('rtc')) await plugBuiltin(system, 'mc146818rtc', isa);
+  if (machine.has('rtc')) {
+    const rtc = await plugBuiltin(system, 'mc146818rtc', isa);
+    machine.addProperty(
+      'rtc-time',
+      aliasProperty(() => rtc, 'date'),
+    );
+  }
   const [serial] = system.serials;
   if (machine.isOn('isa-serial') && serial !== undefined) {
     await plugBuiltin(system, 'isa-serial', isa, { properties: { index: 0, chardev: serial.label } });
   }
-  await plugBuiltin(system, 'i8042', isa);
 }

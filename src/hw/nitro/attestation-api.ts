@@ -1,3 +1,2 @@
-export { FaultBoard } from '../../attestation/faults.js';
-export { openAttestation } from './attestation-ca.js';
+export { openEnclave } from './enclave-view.js';
 export { addNsmProperties } from './nsm-properties.js';

@@ -76,6 +76,7 @@ export class VirtioVsock extends VirtioDevice {
 /** Vsock whose host side is another process, reached by the connection of a chardev. */
 export class VhostUserVsockDevice extends VirtioDevice {
   readonly virtioName = 'vhost-user-vsock';
+  override readonly external = true;
   chardev: Chardev | undefined;
   seqpacket: 'on' | 'off' | 'auto' = 'auto';
 

@@ -7,6 +7,7 @@ import { QemuError } from '../../system/errors.js';
 import { createRegion, type MemoryRegion } from '../../system/memory.js';
 import type { System } from '../../system/system.js';
 import { VIRTIO_MMIO_SIZE, type VirtioSlot } from '../i386/memory-layout.js';
+import type { LoopState } from './device-loop.js';
 import type { DeviceKind } from './device-plan.js';
 import {
   createRegisters,
@@ -72,6 +73,10 @@ export class VirtioMmioTransport extends Device {
 export abstract class VirtioDevice extends Device {
   indirectDesc = true;
   eventIdx = true;
+  /** What the thread that serves its queues knows of them; undefined while there is none. */
+  state: () => Promise<LoopState | undefined> = async () => undefined;
+  /** Another process has its queues. */
+  readonly external: boolean = false;
 
   /** What the transport is made for. */
   protected abstract get model(): Omit<RegisterLayout, 'legacy'>;

@@ -1,0 +1,33 @@
+// Compiles the software CPU: accel/tcg/core and what the instruction table generates, to dist/accel/tcg/core.wasm.
+// Runs after tsc, whose output has the generator.
+
+import { cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import asc from 'assemblyscript/asc';
+import { generate } from '../dist/accel/tcg/isa/generate.js';
+
+const work = 'dist/asc';
+const output = 'dist/accel/tcg/core.wasm';
+
+await rm(work, { recursive: true, force: true });
+await mkdir(work, { recursive: true });
+await cp('accel/tcg/core', work, { recursive: true });
+// Constants that are also TypeScript have no type there; here they are addresses and small unsigned numbers.
+for (const name of ['state.ts', 'record.ts']) {
+  const text = await readFile(`${work}/${name}`, 'utf8');
+  await writeFile(`${work}/${name}`, text.replaceAll(/^export const (\w+) =/gm, 'export const $1: usize ='));
+}
+for (const [name, text] of Object.entries(generate())) await writeFile(`${work}/${name}`, text);
+
+const { error, stderr } = await asc.main([
+  '--disableWarning',
+  '201',
+  `${work}/index.ts`,
+  ...['--outFile', output, '--runtime', 'stub', '--memoryBase', '65536', '-O2', '--noAssert'],
+  ...['--importMemory', '--sharedMemory', '--initialMemory', '2304', '--maximumMemory', '65536'],
+  ...['--enable', 'threads', '--enable', 'simd'],
+  ...(process.argv.includes('--debug') ? ['--debug', '--textFile', 'dist/asc/core.wat'] : []),
+]);
+if (error !== null) {
+  console.error(stderr.toString() || error.message);
+  process.exit(1);
+}
