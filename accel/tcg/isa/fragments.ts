@@ -14,11 +14,14 @@ export const next = 'rec += RECORD_SIZE; continue;';
 
 const slot = (field: string) => `<usize>load<u8>(rec, ${field})`;
 
-export const getRegister = (field: string, size: Size) => `<${wordType(size)}>load<u${bitsOf(size)}>(${slot(field)}, GPR)`;
+export const getRegister = (field: string, size: Size) =>
+  `<${wordType(size)}>load<u${bitsOf(size)}>(${slot(field)}, GPR)`;
 
 /** Writes a value of `wordType(size)`: 32-bit results clear the upper half. */
 export function setRegister(field: string, size: Size, value: string): string {
-  return size >= 2 ? `store<u64>(${slot(field)}, <u64>(${value}), GPR);` : `store<u${bitsOf(size)}>(${slot(field)}, <u${bitsOf(size)}>(${value}), GPR);`;
+  return size >= 2
+    ? `store<u64>(${slot(field)}, <u64>(${value}), GPR);`
+    : `store<u${bitsOf(size)}>(${slot(field)}, <u${bitsOf(size)}>(${value}), GPR);`;
 }
 
 export function address(kind: Kind): string {
@@ -37,14 +40,16 @@ export function probe(va: string, size: Size, write = false): string {
 }
 
 /** Declares `p`, the linear address of the memory operand. */
-export const memory = (kind: Kind, size: Size, write = false) => `const va: u64 = ${address(kind)};\n    ${probe('va', size, write)}`;
+export const memory = (kind: Kind, size: Size, write = false) =>
+  `const va: u64 = ${address(kind)};\n    ${probe('va', size, write)}`;
 
 export const loadMemory = (size: Size) => `<${wordType(size)}>load<u${bitsOf(size)}>(p)`;
 export const storeMemory = (size: Size, value: string) => `store<u${bitsOf(size)}>(p, <u${bitsOf(size)}>(${value}));`;
 export const immediate = (size: Size) => (size === 3 ? 'load<u64>(rec, IMM)' : `<u32>load<u${bitsOf(size)}>(rec, IMM)`);
 
 /** Sign extension of a `wordType(size)` value to i64. */
-export const extended = (size: Size, value: string) => (size === 3 ? `<i64>${value}` : `<i64><i${bitsOf(size)}>${value}`);
+export const extended = (size: Size, value: string) =>
+  size === 3 ? `<i64>${value}` : `<i64><i${bitsOf(size)}>${value}`;
 
 /** FLAG_RES from result `r`, FLAG_AUX from the vector of carries `c`. */
 export function setFlags(size: Size, carries: string): string {

@@ -1,10 +1,32 @@
-import type { Row } from './row.js';
+import { type Entry, type Handler, modeBound, type Numbering, numberHandlers } from './handlers.js';
 import { immediateKinds, type Operand, registerClasses, type Shape, sizeKinds } from './operands.js';
+import type { Row } from './row.js';
 import { type Encoding, type Node, selectors } from './table.js';
-import { type Entry, type Handler, modeBound, numberHandlers, type Numbering } from './handlers.js';
 
 /** Forms of operands that general handlers know; the number is the index. */
-const forms = ['', 'EG', 'GE', 'EI', 'GEI', 'E', 'G', 'EC', 'EGI', 'EGC', 'I', 'J', 'EO', 'A', 'II', 'GI', 'EGG', 'C', 'GEC', 'GEG', 'GEE'];
+const forms = [
+  '',
+  'EG',
+  'GE',
+  'EI',
+  'GEI',
+  'E',
+  'G',
+  'EC',
+  'EGI',
+  'EGC',
+  'I',
+  'J',
+  'EO',
+  'A',
+  'II',
+  'GI',
+  'EGG',
+  'C',
+  'GEC',
+  'GEG',
+  'GEE',
+];
 
 const ENTRY_SIZE = 48;
 const LEAF_BITS = 12;
@@ -41,7 +63,8 @@ function tables({ trees, entries, handlers, hotCount }: Numbering): string {
     return ((node.selector + 1) << LEAF_BITS) | at;
   };
   const cells = trees.map(cell);
-  if (nodes.length >= 1 << LEAF_BITS || leaves.length >= 1 << LEAF_BITS) throw new Error('the decoder tables need wider cells');
+  if (nodes.length >= 1 << LEAF_BITS || leaves.length >= 1 << LEAF_BITS)
+    throw new Error('the decoder tables need wider cells');
   const special = (name: string) => handlers.find((handler) => handler.special === name)?.number ?? -1;
   return `${[
     `export const CELLS: usize = memory.data<u16>([${cells.join()}]);`,
@@ -90,7 +113,9 @@ function entryBytes({ encoding, handlers, general }: Entry): number[] {
 }
 
 function hotSwitch({ handlers }: Numbering): string {
-  const cases = handlers.filter(({ body }) => body !== undefined).map(({ number, body }) => `      case ${number}: {\n    ${body}\n      }`);
+  const cases = handlers
+    .filter(({ body }) => body !== undefined)
+    .map(({ number, body }) => `      case ${number}: {\n    ${body}\n      }`);
   return `import { PENDING, GPR, SLOT_PAGE, FLAG_RES, FLAG_AUX, EXEC_KEY, TLB, TLB_WRITE, TLB_EXEC, BUDGET } from './state';
 import { OP, REG, RM, BASE, INDEX, SCALE, DISP, IMM, LINK, NEXT, RECORD_SIZE } from './record';
 import { PAGE_MASK, address } from './memory';
@@ -135,7 +160,9 @@ function generalSwitch({ handlers }: Numbering): string {
     if (own?.[1] !== undefined) imports.add(own[1]);
     groups.set(call, [...(groups.get(call) ?? []), handler.number]);
   }
-  const cases = [...groups].map(([call, numbers]) => `${numbers.map((n) => `    case ${n}:`).join('\n')} { ${call} return; }`);
+  const cases = [...groups].map(
+    ([call, numbers]) => `${numbers.map((n) => `    case ${n}:`).join('\n')} { ${call} return; }`,
+  );
   return `import { PENDING, OPERAND, XMM, FPR, FSW, GPR, FPU_TRAP } from './state';
 import { OP, REG, RM, IMM, FLAGS, FLAG_MEM } from './record';
 import { sourceOperand, storeOperand, storeX87, fpuReady, UNIT_SSE, UNIT_MMX, UNIT_X87 } from './operands';
@@ -165,7 +192,8 @@ function callOf({ row, shape, special }: Handler): string {
 /** The call of a function of core/fp: addresses of the operands, then numbers. */
 function functionCall(row: Row, shape: Shape, name: string): string {
   const [first, second] = shape.operands.filter(({ place, registers }) => place !== 'I' && registers !== 'number');
-  const registerOf = (operand: Operand) => `${areas[operand.registers]} + <usize>load<u8>(rec, ${operand.place === 'E' ? 'RM' : 'REG'})`;
+  const registerOf = (operand: Operand) =>
+    `${areas[operand.registers]} + <usize>load<u8>(rec, ${operand.place === 'E' ? 'RM' : 'REG'})`;
   const size = '(1 << (<u32>load<u8>(rec, FLAGS) & 3))';
   const bytes = (operand: Operand) => operand.bytes ?? size;
   const aligned = row.aligned ? 'true' : 'false';

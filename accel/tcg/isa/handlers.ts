@@ -3,10 +3,19 @@ import type { Kind, Size } from './fragments.js';
 import { hot, hotSpecial } from './hot.js';
 import type { Shape } from './operands.js';
 import type { Row } from './row.js';
-import { type Encoding, decisionTrees, type Node } from './table.js';
+import { decisionTrees, type Encoding, type Node } from './table.js';
 
 /** Records that are no instruction, and ends of decoding; their handlers are in core/decode.ts and core/run.ts. */
-export const specials = ['stale', 'link', 'next_page', 'cross', 'poll', 'unimplemented', 'invalid', 'too_long'] as const;
+export const specials = [
+  'stale',
+  'link',
+  'next_page',
+  'cross',
+  'poll',
+  'unimplemented',
+  'invalid',
+  'too_long',
+] as const;
 
 /** A handler number and what it stands for. */
 export interface Handler {
@@ -41,7 +50,11 @@ const jump = (row: Row) => row.operands?.startsWith('J') ?? false;
 
 /** The name under which a row's template is registered, or undefined for rows that have none. */
 function templateKey(row: Row, shape: Shape): string | undefined {
-  if (row.call !== undefined || shape.operands.some(({ registers, fixed }) => registers !== 'general' && fixed === undefined)) return undefined;
+  if (
+    row.call !== undefined ||
+    shape.operands.some(({ registers, fixed }) => registers !== 'general' && fixed === undefined)
+  )
+    return undefined;
   if (!shape.operands.every(({ registers }) => registers === 'general')) return undefined;
   const width = /^movzx|^movs(x|lq)$/.test(row.name) ? (shape.operands[1]?.text[1] ?? '') : '';
   return `${row.name} ${shape.form}${width}`;
@@ -54,7 +67,17 @@ function encodingsOf(node: Node): Encoding[] {
 
 /** Size and kind pairs that an encoding can have a template for. */
 function variants(shape: Shape): [Size, Kind][] {
-  const sizes: readonly Size[] = { b: [0], w: [1], d: [2], q: [3], v: [1, 2, 3], y: [2, 3], z: [1, 2], stack: [1, 3], branch: [3] }[shape.size] as Size[];
+  const sizes: readonly Size[] = {
+    b: [0],
+    w: [1],
+    d: [2],
+    q: [3],
+    v: [1, 2, 3],
+    y: [2, 3],
+    z: [1, 2],
+    stack: [1, 3],
+    branch: [3],
+  }[shape.size] as Size[];
   const isE = shape.operands.find(({ place }) => place === 'E');
   const memory = shape.modrm && isE !== undefined && !isE.registerOnly;
   return sizes.flatMap((size) => (memory ? [0, 1, 2, 3] : [0]).map((kind): [Size, Kind] => [size, kind as Kind]));
@@ -98,7 +121,9 @@ export function numberHandlers(): Numbering {
     planned.set(encoding, { hot: names, general });
   }
   const hotCount = number;
-  const coldHandlers = new Map([...cold].map(([key, handler]): [string, Handler] => [key, { number: number++, ...handler }]));
+  const coldHandlers = new Map(
+    [...cold].map(([key, handler]): [string, Handler] => [key, { number: number++, ...handler }]),
+  );
   const entries = new Map<Encoding, Entry>();
   for (const [encoding, { hot: names, general }] of planned) {
     const all = coldHandlers.get(general) ?? hotHandlers.get(general);

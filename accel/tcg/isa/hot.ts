@@ -33,8 +33,10 @@ const BREAK = 'break;';
 const operations: Readonly<Record<string, (size: Size) => string>> = {
   add: (size) => `const r = a + b; ${setFlags(size, '(a & b) | ((a | b) & ~r)')}`,
   sub: (size) => `const r = a - b; ${setFlags(size, '(~a & b) | ((~a | b) & r)')}`,
-  adc: (size) => `const r = a + b + <${wordType(size)}>(load<u64>(FLAG_AUX) >> 63); ${setFlags(size, '(a & b) | ((a | b) & ~r)')}`,
-  sbb: (size) => `const r = a - b - <${wordType(size)}>(load<u64>(FLAG_AUX) >> 63); ${setFlags(size, '(~a & b) | ((~a | b) & r)')}`,
+  adc: (size) =>
+    `const r = a + b + <${wordType(size)}>(load<u64>(FLAG_AUX) >> 63); ${setFlags(size, '(a & b) | ((a | b) & ~r)')}`,
+  sbb: (size) =>
+    `const r = a - b - <${wordType(size)}>(load<u64>(FLAG_AUX) >> 63); ${setFlags(size, '(~a & b) | ((~a | b) & r)')}`,
   and: (size) => `const r = a & b; ${logicFlags(size)}`,
   or: (size) => `const r = a | b; ${logicFlags(size)}`,
   xor: (size) => `const r = a ^ b; ${logicFlags(size)}`,
@@ -49,14 +51,16 @@ function worthwhile(name: string, size: Size, kind: Kind): boolean {
 function binary(name: string, writes: boolean): Record<string, Template> {
   const operation = operations[name === 'cmp' ? 'sub' : name === 'test' ? 'and' : name];
   if (operation === undefined) throw new Error(name);
-  const toE = (second: (size: Size) => string): Template => (size, kind) => {
-    if (!worthwhile(name, size, kind)) return undefined;
-    const a = kind === register ? getRegister('RM', size) : loadMemory(size);
-    const commit = !writes ? '' : kind === register ? setRegister('RM', size, 'r') : storeMemory(size, 'r');
-    return `${kind === register ? '' : memory(kind, size, writes)}
+  const toE =
+    (second: (size: Size) => string): Template =>
+    (size, kind) => {
+      if (!worthwhile(name, size, kind)) return undefined;
+      const a = kind === register ? getRegister('RM', size) : loadMemory(size);
+      const commit = !writes ? '' : kind === register ? setRegister('RM', size, 'r') : storeMemory(size, 'r');
+      return `${kind === register ? '' : memory(kind, size, writes)}
     const a: ${wordType(size)} = ${a}; const b: ${wordType(size)} = ${second(size)};
     ${operation(size)} ${commit} ${next}`;
-  };
+    };
   const toG: Template = (size, kind) => {
     if (!worthwhile(name, size, kind)) return undefined;
     const b = kind === register ? getRegister('RM', size) : loadMemory(size);
@@ -81,13 +85,21 @@ const moves: Record<string, Template> = {
       ? `${setRegister('REG', size, getRegister('RM', size))} ${next}`
       : `${memory(kind, size)} ${setRegister('REG', size, loadMemory(size))} ${next}`,
   'mov EI': (size, kind) =>
-    kind === register ? `${setRegister('RM', size, immediate(size))} ${next}` : `${memory(kind, size, true)} ${storeMemory(size, immediate(size))} ${next}`,
-  'lea GE': (size, kind) => (kind === register || size < 2 ? undefined : `${setRegister('REG', size, `<${wordType(size)}>(${address(kind)})`)} ${next}`),
+    kind === register
+      ? `${setRegister('RM', size, immediate(size))} ${next}`
+      : `${memory(kind, size, true)} ${storeMemory(size, immediate(size))} ${next}`,
+  'lea GE': (size, kind) =>
+    kind === register || size < 2
+      ? undefined
+      : `${setRegister('REG', size, `<${wordType(size)}>(${address(kind)})`)} ${next}`,
   'xchg EG': (size, kind) =>
     kind === register && size >= 2
       ? `const a = ${getRegister('RM', size)}; const b = ${getRegister('REG', size)}; ${setRegister('RM', size, 'b')} ${setRegister('REG', size, 'a')} ${next}`
       : undefined,
-  'bswap E': (size, kind) => (kind === register && size >= 2 ? `${setRegister('RM', size, `bswap<${wordType(size)}>(${getRegister('RM', size)})`)} ${next}` : undefined),
+  'bswap E': (size, kind) =>
+    kind === register && size >= 2
+      ? `${setRegister('RM', size, `bswap<${wordType(size)}>(${getRegister('RM', size)})`)} ${next}`
+      : undefined,
   'nop ': () => next,
   'nop E': () => next,
 };
@@ -96,8 +108,14 @@ const moves: Record<string, Template> = {
 function widening(name: string, from: Size): Template {
   return (size, kind) => {
     if (size < 2 || size <= from) return undefined;
-    const value = kind === register ? `load<u${bitsOf(from)}>(<usize>load<u8>(rec, RM), GPR)` : `load<u${bitsOf(from)}>(p)`;
-    const wide = name === 'movzx' ? `<u64>${value}` : size === 3 ? `<i64>${value.replace('<u', '<i')}` : `<u32><i32>${value.replace('<u', '<i')}`;
+    const value =
+      kind === register ? `load<u${bitsOf(from)}>(<usize>load<u8>(rec, RM), GPR)` : `load<u${bitsOf(from)}>(p)`;
+    const wide =
+      name === 'movzx'
+        ? `<u64>${value}`
+        : size === 3
+          ? `<i64>${value.replace('<u', '<i')}`
+          : `<u32><i32>${value.replace('<u', '<i')}`;
     return `${kind === register ? '' : memory(kind, from)} ${setRegister('REG', size, wide)} ${next}`;
   };
 }
@@ -112,7 +130,9 @@ const shifts: Readonly<Record<string, (size: Size) => string>> = {
   },
   shr: (size) => `const y = x >> (n - 1); const r = y >> 1; const f: u64 = <u64>y << 63;
     store<i64>(FLAG_RES, ${extended(size, 'r')}); store<u64>(FLAG_AUX, f | ((f >> 1) ^ (<u64>(x >> ${bitsOf(size) - 1}) << 62)));`,
-  sar: (size) => `const y = <i${bitsOf(size)}>x >> (n - 1); const r = <u${bitsOf(size)}>(y >> 1); const f: u64 = <u64>y << 63;
+  sar: (
+    size,
+  ) => `const y = <i${bitsOf(size)}>x >> (n - 1); const r = <u${bitsOf(size)}>(y >> 1); const f: u64 = <u64>y << 63;
     store<i64>(FLAG_RES, ${extended(size, 'r')}); store<u64>(FLAG_AUX, f | (f >> 1));`,
   rol: (size) => `const r = rotl<${wordType(size)}>(x, n);
     store<u64>(FLAG_AUX, (load<u64>(FLAG_AUX) & 0x3fffffffffffffff) | (<u64>r << 63) | (<u64>(r >> ${bitsOf(size) - 1}) << 62));`,
@@ -121,12 +141,14 @@ const shifts: Readonly<Record<string, (size: Size) => string>> = {
 };
 
 function shift(name: string): Record<string, Template> {
-  const by = (count: string): Template => (size, kind) => {
-    if (kind !== register || size < 2) return undefined;
-    const word = wordType(size);
-    return `const n: ${word} = <${word}>(${count} & ${SHIFT_MASK(size)}); if (n == 0) ${BREAK}
+  const by =
+    (count: string): Template =>
+    (size, kind) => {
+      if (kind !== register || size < 2) return undefined;
+      const word = wordType(size);
+      return `const n: ${word} = <${word}>(${count} & ${SHIFT_MASK(size)}); if (n == 0) ${BREAK}
     const x: ${word} = ${getRegister('RM', size)}; ${shifts[name]?.(size) ?? ''} ${setRegister('RM', size, 'r')} ${next}`;
-  };
+    };
   return { [`${name} EI`]: by('load<u8>(rec, IMM)'), [`${name} EC`]: by('load<u8>(GPR + 8)') };
 }
 
@@ -137,8 +159,10 @@ const keepCarry = (of: string, af: string) =>
 const topBit = (size: Size) => `${(1n << BigInt(bitsOf(size) - 1)).toString()}`;
 const truncated = (size: Size, value: string) => (size >= 2 ? value : `(${value} & ${size === 0 ? '0xff' : '0xffff'})`);
 const unary: Readonly<Record<string, (size: Size) => string>> = {
-  inc: (size) => `const r = ${truncated(size, '(x + 1)')}; ${keepCarry(`r == ${topBit(size)}`, '(r & 15) == 0')} store<i64>(FLAG_RES, ${extended(size, 'r')});`,
-  dec: (size) => `const r = ${truncated(size, '(x - 1)')}; ${keepCarry(`x == ${topBit(size)}`, '(x & 15) == 0')} store<i64>(FLAG_RES, ${extended(size, 'r')});`,
+  inc: (size) =>
+    `const r = ${truncated(size, '(x + 1)')}; ${keepCarry(`r == ${topBit(size)}`, '(r & 15) == 0')} store<i64>(FLAG_RES, ${extended(size, 'r')});`,
+  dec: (size) =>
+    `const r = ${truncated(size, '(x - 1)')}; ${keepCarry(`x == ${topBit(size)}`, '(x & 15) == 0')} store<i64>(FLAG_RES, ${extended(size, 'r')});`,
   neg: (size) => `const a: ${wordType(size)} = 0; const b = x; const r = a - b; ${setFlags(size, 'b | r')}`,
   not: () => 'const r = ~x;',
 };
@@ -200,8 +224,12 @@ for (const [name, change] of [
 }
 
 /** In the long mode only; the general handler has the others. */
-const stack64 = (template: (kind: Kind) => string | undefined): Template => (size, kind) => (size === 3 ? template(kind) : undefined);
-const pushValue = (value: string) => `const va: u64 = load<u64>(GPR + 32) - 8; ${probe('va', 3, true)} store<u64>(p, ${value}); store<u64>(GPR + 32, va);`;
+const stack64 =
+  (template: (kind: Kind) => string | undefined): Template =>
+  (size, kind) =>
+    size === 3 ? template(kind) : undefined;
+const pushValue = (value: string) =>
+  `const va: u64 = load<u64>(GPR + 32) - 8; ${probe('va', 3, true)} store<u64>(p, ${value}); store<u64>(GPR + 32, va);`;
 
 const TAKEN = 'if (--budget < 0) { rec = poll(rec); break; } continue;';
 /** Goes to the record of virtual address `to`; breaks when its page is not known. Declares `found`; `goTo` completes it. */
@@ -220,18 +248,25 @@ const branches: Record<string, Template> = {
   }),
   'push I': stack64(() => `${pushValue('load<u64>(rec, IMM)')} ${next}`),
   'pop E': stack64((kind) =>
-    kind === register ? `const va: u64 = load<u64>(GPR + 32); ${probe('va', 3)} const v = load<u64>(p); store<u64>(GPR + 32, va + 8); ${setRegister('RM', 3, 'v')} ${next}` : undefined,
+    kind === register
+      ? `const va: u64 = load<u64>(GPR + 32); ${probe('va', 3)} const v = load<u64>(p); store<u64>(GPR + 32, va + 8); ${setRegister('RM', 3, 'v')} ${next}`
+      : undefined,
   ),
   'leave ': stack64(
-    () => `const va: u64 = load<u64>(GPR + 40); ${probe('va', 3)} store<u64>(GPR + 40, load<u64>(p)); store<u64>(GPR + 32, va + 8); ${next}`,
+    () =>
+      `const va: u64 = load<u64>(GPR + 40); ${probe('va', 3)} store<u64>(GPR + 40, load<u64>(p)); store<u64>(GPR + 32, va + 8); ${next}`,
   ),
-  'jmp J': stack64(() => `const t = load<usize>(rec, LINK); if (t != 0) { rec = t; ${TAKEN} } const to: u64 = ${target}; ${findTarget('to')} ${goTo('to')}`),
+  'jmp J': stack64(
+    () =>
+      `const t = load<usize>(rec, LINK); if (t != 0) { rec = t; ${TAKEN} } const to: u64 = ${target}; ${findTarget('to')} ${goTo('to')}`,
+  ),
   'call J': stack64(
     () => `const t = load<usize>(rec, LINK); if (t != 0) { ${pushValue(following)} rec = t; ${TAKEN} }
     const to: u64 = ${target}; ${findTarget('to')} ${pushValue(following)} ${goTo('to')}`,
   ),
   'ret ': stack64(
-    () => `const va: u64 = load<u64>(GPR + 32); ${probe('va', 3)} const to = load<u64>(p); ${findTarget('to')} store<u64>(GPR + 32, va + 8); ${goTo('to')}`,
+    () =>
+      `const va: u64 = load<u64>(GPR + 32); ${probe('va', 3)} const to = load<u64>(p); ${findTarget('to')} store<u64>(GPR + 32, va + 8); ${goTo('to')}`,
   ),
 };
 for (const [name, push] of [
@@ -240,13 +275,19 @@ for (const [name, push] of [
 ] as const) {
   branches[`${name} E`] = stack64((kind) => {
     if (kind === indexed && name === 'call') return undefined;
-    const to = kind === register ? `const to: u64 = ${getRegister('RM', 3)};` : `let to: u64 = 0; { ${memory(kind, 3)} to = load<u64>(p); }`;
+    const to =
+      kind === register
+        ? `const to: u64 = ${getRegister('RM', 3)};`
+        : `let to: u64 = 0; { ${memory(kind, 3)} to = load<u64>(p); }`;
     return `${to} ${findTarget('to')} ${push} ${goTo('to')}`;
   });
 }
 for (const [code, name] of conditions.entries()) {
-  branches[`j${name} J`] = stack64(() => `if (${condition(code)}) { const t = load<usize>(rec, LINK); if (t == 0) break; rec = t; ${TAKEN} } ${next}`);
-  branches[`set${name} E`] = (size, kind) => (kind === register && size === 0 ? `${setRegister('RM', 0, `${condition(code)} ? 1 : 0`)} ${next}` : undefined);
+  branches[`j${name} J`] = stack64(
+    () => `if (${condition(code)}) { const t = load<usize>(rec, LINK); if (t == 0) break; rec = t; ${TAKEN} } ${next}`,
+  );
+  branches[`set${name} E`] = (size, kind) =>
+    kind === register && size === 0 ? `${setRegister('RM', 0, `${condition(code)} ? 1 : 0`)} ${next}` : undefined;
   branches[`cmov${name} GE`] = (size, kind) => {
     if (size < 2 || kind === base || kind === indexed) return undefined;
     const e = kind === register ? getRegister('RM', size) : loadMemory(size);
@@ -256,14 +297,24 @@ for (const [code, name] of conditions.entries()) {
 
 const converts: Record<string, Template> = {
   'cbw E': (size) =>
-    size < 2 ? undefined : size === 2 ? `store<u64>(GPR, <u64><u32><i32>load<i16>(GPR)); ${next}` : `store<i64>(GPR, <i64>load<i32>(GPR)); ${next}`,
+    size < 2
+      ? undefined
+      : size === 2
+        ? `store<u64>(GPR, <u64><u32><i32>load<i16>(GPR)); ${next}`
+        : `store<i64>(GPR, <i64>load<i32>(GPR)); ${next}`,
   'cwd E': (size) =>
-    size < 2 ? undefined : size === 2 ? `store<u64>(GPR + 16, <u64><u32>(load<i32>(GPR) >> 31)); ${next}` : `store<i64>(GPR + 16, load<i64>(GPR) >> 63); ${next}`,
+    size < 2
+      ? undefined
+      : size === 2
+        ? `store<u64>(GPR + 16, <u64><u32>(load<i32>(GPR) >> 31)); ${next}`
+        : `store<i64>(GPR + 16, load<i64>(GPR) >> 63); ${next}`,
 };
 
 /** Templates by name and form of the instruction. */
 export const hot: Readonly<Record<string, Template>> = {
-  ...Object.fromEntries(['add', 'or', 'adc', 'sbb', 'and', 'sub', 'xor'].flatMap((name) => Object.entries(binary(name, true)))),
+  ...Object.fromEntries(
+    ['add', 'or', 'adc', 'sbb', 'and', 'sub', 'xor'].flatMap((name) => Object.entries(binary(name, true))),
+  ),
   ...binary('cmp', false),
   ...binary('test', false),
   ...moves,

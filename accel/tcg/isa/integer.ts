@@ -38,7 +38,9 @@ function shiftRows(): Row[] {
     ['d2', 'Eb,CL'],
     ['d3', 'Ev,CL'],
   ];
-  return shifts.flatMap((name, index) => forms.map(([opcode, operands = '']) => ({ opcode: `${opcode} /${index}`, name, operands })));
+  return shifts.flatMap((name, index) =>
+    forms.map(([opcode, operands = '']) => ({ opcode: `${opcode} /${index}`, name, operands })),
+  );
 }
 
 function conditionRows(): Row[] {
@@ -165,13 +167,23 @@ export const integerRows: readonly Row[] = [
   { opcode: '0f bd', name: 'bsr', operands: 'Gv,Ev' },
   { opcode: '0f c0', name: 'xadd', operands: 'Eb,Gb', lock: true },
   { opcode: '0f c1', name: 'xadd', operands: 'Ev,Gv', lock: true },
-  ...(['66', 'f3', 'f2'] as const).map((prefix): Row => ({ opcode: '0f c3', name: 'invalid', prefix, ends: true, fn: 'ud2' })),
+  ...(['66', 'f3', 'f2'] as const).map(
+    (prefix): Row => ({ opcode: '0f c3', name: 'invalid', prefix, ends: true, fn: 'ud2' }),
+  ),
   { opcode: '0f c3', name: 'invalid', mod: 'reg', prefix: 'none', ends: true, fn: 'ud2' },
   { opcode: '0f c3', name: 'movnti', operands: 'Ey,Gy', mod: 'mem', prefix: 'none', writes: true, fn: 'mov' },
   { opcode: '0f c7 /1', name: 'cmpxchg8b', operands: 'My', mod: 'mem', lock: true },
   { opcode: '0f c8+r', name: 'bswap', operands: 'Zv' },
   { opcode: '0f 38 f0', name: 'movbe_load', operands: 'Gv,Ev', prefix: 'none', mod: 'mem', feature: 'movbe' },
-  { opcode: '0f 38 f1', name: 'movbe_store', operands: 'Ev,Gv', prefix: 'none', mod: 'mem', writes: true, feature: 'movbe' },
+  {
+    opcode: '0f 38 f1',
+    name: 'movbe_store',
+    operands: 'Ev,Gv',
+    prefix: 'none',
+    mod: 'mem',
+    writes: true,
+    feature: 'movbe',
+  },
   ...['movs', 'cmps', 'stos', 'lods', 'scas'].flatMap((name): Row[] => {
     const opcode = { movs: 0xa4, cmps: 0xa6, stos: 0xaa, lods: 0xac, scas: 0xae }[name] ?? 0;
     return [

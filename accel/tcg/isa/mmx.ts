@@ -24,7 +24,9 @@ export const mmxRows: readonly Row[] = [
   ...registers('0f', 'mmx', sharedMixed, 'Mmx'),
   ...registers('0f 38', 'ssse3', ssse3Lanes),
   ...registers('0f 38', 'ssse3', ssse3Mixed, 'Mmx'),
-  ...Object.entries(immediateShifts).map(([opcode, name]) => row(`0f ${opcode}`, name, 'Nq,Ib', `${name}Imm`, { mod: 'reg' })),
+  ...Object.entries(immediateShifts).map(([opcode, name]) =>
+    row(`0f ${opcode}`, name, 'Nq,Ib', `${name}Imm`, { mod: 'reg' }),
+  ),
   row('0f 6e', 'movd', 'Pq,Ed', 'move4To8', { wide: false }),
   row('0f 6e', 'movq', 'Pq,Eq', 'move8', { wide: true }),
   row('0f 7e', 'movd', 'Ed,Pq', 'move4To8', { wide: false }),

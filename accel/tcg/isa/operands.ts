@@ -12,7 +12,19 @@ export const sizeKinds = { b: 0, w: 1, d: 2, q: 3, v: 4, y: 5, z: 6, stack: 7, b
 export type SizeKind = keyof typeof sizeKinds;
 
 /** What follows the operands; numbers are the decoder's. */
-export const immediateKinds = { none: 0, ib: 1, iw: 2, iz: 3, iv: 4, jb: 5, jz: 6, moffs: 7, enter: 8, one: 9, far: 10 } as const;
+export const immediateKinds = {
+  none: 0,
+  ib: 1,
+  iw: 2,
+  iz: 3,
+  iv: 4,
+  jb: 5,
+  jz: 6,
+  moffs: 7,
+  enter: 8,
+  one: 9,
+  far: 10,
+} as const;
 export type ImmediateKind = keyof typeof immediateKinds;
 
 export interface Operand {
@@ -63,7 +75,14 @@ const places: Readonly<Record<string, Partial<Operand>>> = {
   N: { registers: 'mmx', registerOnly: true },
   T: { registers: 'number', registerOnly: true },
 };
-const immediates: Readonly<Record<string, ImmediateKind>> = { Ib: 'ib', Iw: 'iw', Iz: 'iz', Iv: 'iv', Jb: 'jb', Jz: 'jz' };
+const immediates: Readonly<Record<string, ImmediateKind>> = {
+  Ib: 'ib',
+  Iw: 'iw',
+  Iz: 'iz',
+  Iv: 'iv',
+  Jb: 'jb',
+  Jz: 'jz',
+};
 
 function parseOperand(text: string, index: number): Operand {
   const at = { ...base, text };
@@ -105,7 +124,9 @@ export function parseShape(row: Row): Shape {
   const immediate = operands.map((operand) => operand.immediate).filter((kind) => kind !== 'none');
   const sized = operands.find((operand) => operand.size !== undefined)?.size ?? 'd';
   const modrm =
-    row.mod !== undefined || / \/\d/.test(row.opcode) || operands.some((o) => (o.place === 'E' || o.place === 'G') && o.fixed === undefined && !o.inOpcode);
+    row.mod !== undefined ||
+    / \/\d/.test(row.opcode) ||
+    operands.some((o) => (o.place === 'E' || o.place === 'G') && o.fixed === undefined && !o.inOpcode);
   const near = /^(call|jmp|ret|j.*|loop.*|jrcxz)$/.test(row.name) && row.name !== 'jmp_far';
   const size = near ? 'branch' : row.d64 ? 'stack' : alone === 'v' ? 'v' : alone === 'b' ? 'b' : sized;
   return {

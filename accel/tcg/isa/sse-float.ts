@@ -10,17 +10,42 @@ const types: readonly (readonly [suffix: string, prefix: Prefix, operands: strin
   ['sd', 'f2', 'Vq,Wq', 'sse2'],
 ];
 
-function row(opcode: string, prefix: Prefix, name: string, operands: string, feature: string, more: Partial<Row> = {}): Row {
+function row(
+  opcode: string,
+  prefix: Prefix,
+  name: string,
+  operands: string,
+  feature: string,
+  more: Partial<Row> = {},
+): Row {
   const aligned = operands.includes('Wo');
-  return { opcode: `0f ${opcode}`, prefix, name, operands, feature, call: 'fp', ...(aligned ? { aligned } : {}), ...more };
+  return {
+    opcode: `0f ${opcode}`,
+    prefix,
+    name,
+    operands,
+    feature,
+    call: 'fp',
+    ...(aligned ? { aligned } : {}),
+    ...more,
+  };
 }
 
 /** An operation of some of the types. */
-function operation(opcode: string, name: string, suffixes: readonly string[], more: Partial<Row> = {}, fn?: (suffix: string) => string): Row[] {
+function operation(
+  opcode: string,
+  name: string,
+  suffixes: readonly string[],
+  more: Partial<Row> = {},
+  fn?: (suffix: string) => string,
+): Row[] {
   return types
     .filter(([suffix]) => suffixes.includes(suffix))
     .map(([suffix, prefix, operands, feature]) =>
-      row(opcode, prefix, `${name}${suffix}`, operands, feature, { ...more, ...(fn === undefined ? {} : { fn: fn(suffix) }) }),
+      row(opcode, prefix, `${name}${suffix}`, operands, feature, {
+        ...more,
+        ...(fn === undefined ? {} : { fn: fn(suffix) }),
+      }),
     );
 }
 
@@ -102,8 +127,28 @@ export const sseFloatRows: readonly Row[] = [
   sse41('0b', 'roundsd', 'Vq,Wq'),
   sse41('40', 'dpps', 'Vo,Wo'),
   sse41('41', 'dppd', 'Vo,Wo'),
-  { opcode: '0f ae /2', prefix: 'none', name: 'ldmxcsr', operands: 'Md', mod: 'mem', call: 'fp', unit: 'sse', reads: true, feature: 'sse' },
-  { opcode: '0f ae /3', prefix: 'none', name: 'stmxcsr', operands: 'Md', mod: 'mem', call: 'fp', unit: 'sse', writes: true, feature: 'sse' },
+  {
+    opcode: '0f ae /2',
+    prefix: 'none',
+    name: 'ldmxcsr',
+    operands: 'Md',
+    mod: 'mem',
+    call: 'fp',
+    unit: 'sse',
+    reads: true,
+    feature: 'sse',
+  },
+  {
+    opcode: '0f ae /3',
+    prefix: 'none',
+    name: 'stmxcsr',
+    operands: 'Md',
+    mod: 'mem',
+    call: 'fp',
+    unit: 'sse',
+    writes: true,
+    feature: 'sse',
+  },
   { opcode: '0f ae /0', name: 'fxsave', operands: 'M', mod: 'mem', call: 'cold', unit: 'x87_nowait', feature: 'fxsr' },
   { opcode: '0f ae /1', name: 'fxrstor', operands: 'M', mod: 'mem', call: 'cold', unit: 'x87_nowait', feature: 'fxsr' },
   { opcode: '0f ae /4', name: 'xsave', operands: 'M', mod: 'mem', call: 'cold', feature: 'xsave' },

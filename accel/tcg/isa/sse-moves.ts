@@ -2,7 +2,14 @@ import type { Row } from './row.js';
 
 type Prefix = NonNullable<Row['prefix']>;
 
-function move(opcode: string, prefix: Prefix, name: string, operands: string, fn: string, more: Partial<Row> = {}): Row {
+function move(
+  opcode: string,
+  prefix: Prefix,
+  name: string,
+  operands: string,
+  fn: string,
+  more: Partial<Row> = {},
+): Row {
   const feature = prefix === 'none' ? 'sse' : 'sse2';
   return { opcode: `0f ${opcode}`, prefix, name, operands, call: 'fp', fn, feature, ...more };
 }

@@ -41,13 +41,27 @@ export function encodings(row: Row): Encoding[] {
   const first = Number.parseInt(match[2] ?? '', 16);
   const reg = match[4] === undefined ? undefined : Number(match[4]);
   const shape = parseShape(row);
-  return Array.from({ length: match[3] === undefined ? 1 : 8 }, (_, i) => ({ row, shape, map, opcode: first + i, reg }));
+  return Array.from({ length: match[3] === undefined ? 1 : 8 }, (_, i) => ({
+    row,
+    shape,
+    map,
+    opcode: first + i,
+    reg,
+  }));
 }
 
 /** What selects among the encodings of an opcode, in the order in which the decoder asks; each with its number of answers. */
 export const selectors = [
-  { name: 'mode', count: 2, of: ({ row }: Encoding) => (row.mode === undefined ? undefined : row.mode === '64' ? 0 : 1) },
-  { name: 'prefix', count: 4, of: ({ row }: Encoding) => (row.prefix === undefined ? undefined : ['none', '66', 'f3', 'f2'].indexOf(row.prefix)) },
+  {
+    name: 'mode',
+    count: 2,
+    of: ({ row }: Encoding) => (row.mode === undefined ? undefined : row.mode === '64' ? 0 : 1),
+  },
+  {
+    name: 'prefix',
+    count: 4,
+    of: ({ row }: Encoding) => (row.prefix === undefined ? undefined : ['none', '66', 'f3', 'f2'].indexOf(row.prefix)),
+  },
   { name: 'reg', count: 8, of: ({ reg }: Encoding) => reg },
   { name: 'mod', count: 2, of: ({ row }: Encoding) => (row.mod === undefined ? undefined : row.mod === 'mem' ? 0 : 1) },
   { name: 'rm', count: 8, of: ({ row }: Encoding) => row.rm },
@@ -60,7 +74,8 @@ export type Node = undefined | Encoding | { readonly selector: number; readonly 
 function decide(candidates: readonly Encoding[], from: number): Node {
   const selector = selectors[from];
   if (selector === undefined) {
-    const given = ({ row }: Encoding) => [row.mode, row.prefix, row.mod, row.rm, row.wide].filter((field) => field !== undefined).length;
+    const given = ({ row }: Encoding) =>
+      [row.mode, row.prefix, row.mod, row.rm, row.wide].filter((field) => field !== undefined).length;
     const [first, second] = [...candidates].sort((a, b) => given(b) - given(a));
     if (first !== undefined && second !== undefined && given(first) === given(second)) {
       throw new Error(`both ${first.row.name} and ${second.row.name} are ${first.row.opcode}`);

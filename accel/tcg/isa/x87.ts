@@ -42,11 +42,15 @@ const nowait = { unit: 'x87_nowait' } as const;
 export const x87Rows: readonly Row[] = [
   ...memoryTypes.flatMap(([opcode, operands, type, integer]) => [
     ...arithmetic.map(([reg, name]) =>
-      memory(`${opcode} /${reg}`, integer ? name.replace('f', 'fi') : name, operands, `arithmetic${type}`, { arg: reg }),
+      memory(`${opcode} /${reg}`, integer ? name.replace('f', 'fi') : name, operands, `arithmetic${type}`, {
+        arg: reg,
+      }),
     ),
     ...[0, 1].map((pops) => {
       const name = `f${integer ? 'i' : ''}com${pops ? 'p' : ''}`;
-      return memory(`${opcode} /${2 + pops}`, name, operands, integer ? `ficom${type.slice(-2)}` : `fcom${type}`, { arg: pops });
+      return memory(`${opcode} /${2 + pops}`, name, operands, integer ? `ficom${type.slice(-2)}` : `fcom${type}`, {
+        arg: pops,
+      });
     }),
   ]),
   ...arithmetic.flatMap(([reg, name, toOther]) => [
@@ -96,6 +100,14 @@ export const x87Rows: readonly Row[] = [
   register('d9 /1', 'fxch', 'fxch'),
   register('dd /0', 'ffree', 'ffree'),
   register('df /0', 'ffreep', 'ffreep'),
+  // Encodings that mean the same as others; in no manual of today.
+  register('dc /2', 'fcom', 'fcom', { arg: 0 }),
+  register('dc /3', 'fcomp', 'fcom', { arg: 1 }),
+  register('de /2', 'fcomp', 'fcom', { arg: 1 }),
+  register('dd /1', 'fxch', 'fxch'),
+  register('df /1', 'fxch', 'fxch'),
+  register('df /2', 'fstp', 'fst', { arg: 1 }),
+  register('df /3', 'fstp', 'fst', { arg: 1 }),
   ...['fld1', 'fldl2t', 'fldl2e', 'fldpi', 'fldlg2', 'fldln2', 'fldz'].map((name, rm) => alone('d9 /5', rm, name)),
 
   alone('d9 /2', 0, 'fnop'),
@@ -103,16 +115,40 @@ export const x87Rows: readonly Row[] = [
   alone('d9 /4', 1, 'fabs'),
   alone('d9 /4', 4, 'ftst'),
   alone('d9 /4', 5, 'fxam'),
-  ...['f2xm1', 'fyl2x', 'fptan', 'fpatan', 'fxtract', 'fprem1', 'fdecstp', 'fincstp'].map((name, rm) => alone('d9 /6', rm, name)),
-  ...['fprem', 'fyl2xp1', 'fsqrt', 'fsincos', 'frndint', 'fscale', 'fsin', 'fcos'].map((name, rm) => alone('d9 /7', rm, name)),
+  ...['f2xm1', 'fyl2x', 'fptan', 'fpatan', 'fxtract', 'fprem1', 'fdecstp', 'fincstp'].map((name, rm) =>
+    alone('d9 /6', rm, name),
+  ),
+  ...['fprem', 'fyl2xp1', 'fsqrt', 'fsincos', 'frndint', 'fscale', 'fsin', 'fcos'].map((name, rm) =>
+    alone('d9 /7', rm, name),
+  ),
 
   alone('db /4', 2, 'fnclex', nowait),
   alone('db /4', 3, 'fninit', nowait),
   // Instructions of the 8087 and 80287 that do nothing any more.
   ...[0, 1, 4].map((rm) => alone('db /4', rm, 'fnop', nowait)),
   memory('d9 /5', 'fldcw', 'Mw', 'fldcw', control),
-  { opcode: 'd9 /7', name: 'fnstcw', operands: 'Mw', mod: 'mem', writes: true, call: 'fp', fn: 'fnstcw', feature: 'fpu', ...nowait },
-  { opcode: 'dd /7', name: 'fnstsw', operands: 'Mw', mod: 'mem', writes: true, call: 'fp', fn: 'fnstsw', feature: 'fpu', ...nowait },
+  {
+    opcode: 'd9 /7',
+    name: 'fnstcw',
+    operands: 'Mw',
+    mod: 'mem',
+    writes: true,
+    call: 'fp',
+    fn: 'fnstcw',
+    feature: 'fpu',
+    ...nowait,
+  },
+  {
+    opcode: 'dd /7',
+    name: 'fnstsw',
+    operands: 'Mw',
+    mod: 'mem',
+    writes: true,
+    call: 'fp',
+    fn: 'fnstsw',
+    feature: 'fpu',
+    ...nowait,
+  },
   { opcode: 'df /4', name: 'fnstsw', mod: 'reg', rm: 0, call: 'fp', fn: 'fnstswAx', feature: 'fpu', ...nowait },
   ...(
     [
@@ -121,5 +157,15 @@ export const x87Rows: readonly Row[] = [
       ['dd /6', 'fnsave', nowait],
       ['dd /4', 'frstor', control],
     ] as const
-  ).map(([opcode, name, unit]): Row => ({ opcode, name, operands: 'Mv', mod: 'mem', call: 'cold', feature: 'fpu', ...unit })),
+  ).map(
+    ([opcode, name, unit]): Row => ({
+      opcode,
+      name,
+      operands: 'Mv',
+      mod: 'mem',
+      call: 'cold',
+      feature: 'fpu',
+      ...unit,
+    }),
+  ),
 ];
