@@ -115,7 +115,7 @@ function assemble(encoding: Encoding, random: Random, gpr: bigint[]): number[] {
       if (random.below(8) !== 0) gpr[pointer] = BigInt(memoryTarget(random));
     if (repeat.length > 0) gpr[1] = BigInt(random.below(9));
   }
-  const escape = [[], [0x0f], [0x0f, 0x38], [0x0f, 0x3a]][map] ?? [];
+  const escapes = [[], [0x0f], [0x0f, 0x38], [0x0f, 0x3a]][map] ?? [];
   const lock = row.lock && modrm.length > 0 && (modrm[0] ?? 0) < 0xc0 && random.chance(4) ? [0xf0] : [];
   return [
     ...lock,
@@ -123,7 +123,7 @@ function assemble(encoding: Encoding, random: Random, gpr: bigint[]): number[] {
     ...repeat,
     ...legacy,
     ...(rex === 0 ? [] : [rex]),
-    ...escape,
+    ...escapes,
     opcode,
     ...modrm,
     ...immediate,
