@@ -19,7 +19,8 @@ for (const name of ['state.ts', 'record.ts']) {
 for (const [name, text] of Object.entries(generate())) await writeFile(`${work}/${name}`, text);
 
 const { error, stderr } = await asc.main([
-  '--disableWarning', '201',
+  '--disableWarning',
+  '201',
   `${work}/index.ts`,
   ...['--outFile', output, '--runtime', 'stub', '--memoryBase', '65536', '-O2', '--noAssert'],
   ...['--importMemory', '--sharedMemory', '--initialMemory', '2304', '--maximumMemory', '65536'],

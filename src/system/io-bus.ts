@@ -32,6 +32,11 @@ export class IoBus {
     }
   }
 
+  /** Whether a window answers at an address. */
+  covers(address: number): boolean {
+    return this.#find(address) !== undefined;
+  }
+
   read(address: number, data: Uint8Array): void {
     const mapping = this.#find(address);
     if (mapping === undefined) data.fill(0xff);

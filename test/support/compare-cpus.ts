@@ -3,7 +3,24 @@ import type { Encoding } from '../../accel/tcg/isa/table.js';
 import { CODE, CoreCpu, RESULT_SIZE, STATE_SIZE, TEST_SIZE } from './core-cpu.js';
 import { undefinedFlags } from './instruction-cases.js';
 
-const names = ['rax', 'rcx', 'rdx', 'rbx', 'rsp', 'rbp', 'rsi', 'rdi', 'r8', 'r9', 'r10', 'r11', 'r12', 'r13', 'r14', 'r15'];
+const names = [
+  'rax',
+  'rcx',
+  'rdx',
+  'rbx',
+  'rsp',
+  'rbp',
+  'rsi',
+  'rdi',
+  'r8',
+  'r9',
+  'r10',
+  'r11',
+  'r12',
+  'r13',
+  'r14',
+  'r15',
+];
 const COMPARED_FLAGS = 0xcd5n;
 const TRAP_STEP = 1n;
 const TRAP_BREAKPOINT = 3n;
@@ -12,9 +29,15 @@ const NO_ERROR = 0xffffffffn;
 
 /** Runs struct tests on the host's CPU. @returns struct results */
 export function runNative(program: string, tests: readonly Buffer[]): Buffer[] {
-  const { stdout, status, signal } = spawnSync(program, { input: Buffer.concat(tests), maxBuffer: 2 ** 31, timeout: 600_000 });
+  const { stdout, status, signal } = spawnSync(program, {
+    input: Buffer.concat(tests),
+    maxBuffer: 2 ** 31,
+    timeout: 600_000,
+  });
   if (status !== 0 || stdout.length !== tests.length * RESULT_SIZE) {
-    throw new Error(`${program} ended with ${status ?? signal} after ${stdout.length / RESULT_SIZE} of ${tests.length} tests`);
+    throw new Error(
+      `${program} ended with ${status ?? signal} after ${stdout.length / RESULT_SIZE} of ${tests.length} tests`,
+    );
   }
   return tests.map((_, i) => stdout.subarray(i * RESULT_SIZE, (i + 1) * RESULT_SIZE));
 }
@@ -49,7 +72,8 @@ export function differences(encoding: Encoding, test: Buffer, native: Buffer, co
   for (let i = 656; i < STATE_SIZE; i++) {
     // PUSHF stores the TF that makes the step.
     const stepFlag = encoding.row.name === 'pushf' ? 1 : 0;
-    if (((a[i] ?? 0) ^ (b[i] ?? 0)) > stepFlag) found.push(`memory ${i - 656}: before ${before[i]}, native ${a[i]}, here ${b[i]}`);
+    if (((a[i] ?? 0) ^ (b[i] ?? 0)) > stepFlag)
+      found.push(`memory ${i - 656}: before ${before[i]}, native ${a[i]}, here ${b[i]}`);
   }
   for (let i = 0; i < 16; i++) {
     const [x, y] = [a, b].map((state) => state.subarray(304 + 16 * i, 320 + 16 * i).toString('hex'));

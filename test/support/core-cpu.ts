@@ -1,5 +1,5 @@
-import { type CoreExports, createMemory, instantiateCore } from '../../accel/tcg/core.js';
 import * as s from '../../accel/tcg/core/state.js';
+import { type CoreExports, createMemory, instantiateCore } from '../../accel/tcg/core.js';
 
 /** Where test/support/native-cpu.c has code and data. */
 export const CODE = 0x10000000;

@@ -1,5 +1,5 @@
-import { type Encoding, encodings } from '../../accel/tcg/isa/table.js';
 import type { Row } from '../../accel/tcg/isa/row.js';
+import { type Encoding, encodings } from '../../accel/tcg/isa/table.js';
 import { CODE, DATA, STATE_SIZE, TEST_SIZE, WINDOW, WINDOW_START } from './core-cpu.js';
 
 /** A repeatable source of random numbers (splitmix32). */
@@ -36,7 +36,10 @@ export class Random {
   word(): bigint {
     const any = (BigInt(this.u32()) << 32n) | BigInt(this.u32());
     const bit = 1n << BigInt(this.below(64));
-    return BigInt.asUintN(64, this.pick([any, any, any, bit, bit - 1n, -bit, BigInt(this.below(256)), 0n, -1n, any >> BigInt(this.below(64))]));
+    return BigInt.asUintN(
+      64,
+      this.pick([any, any, any, bit, bit - 1n, -bit, BigInt(this.below(256)), 0n, -1n, any >> BigInt(this.below(64))]),
+    );
   }
 }
 
@@ -56,13 +59,26 @@ function assemble(encoding: Encoding, random: Random, gpr: bigint[], align: numb
     const wide = (rex & 8) !== 0;
     const small = sizePrefix.length > 0 && !wide;
     const full = shape.size === 'v' && wide ? 8 : small ? 2 : 4;
-    const sizes = { none: 0, ib: 1, iw: 2, iz: small && shape.size !== 'branch' ? 2 : 4, iv: full, jb: 1, jz: 4, moffs: 8, enter: 3, one: 0, far: 6 };
+    const sizes = {
+      none: 0,
+      ib: 1,
+      iw: 2,
+      iz: small && shape.size !== 'branch' ? 2 : 4,
+      iv: full,
+      jb: 1,
+      jz: 4,
+      moffs: 8,
+      enter: 3,
+      one: 0,
+      far: 6,
+    };
     return sizes[shape.immediate];
   };
   const e = shape.operands.find(({ place }) => place === 'E');
   if (shape.modrm) {
     const register = reg ?? random.below(8);
-    const memory = row.mod === 'mem' || (row.mod === undefined && !e?.registerOnly && (e?.memoryOnly || random.chance(2)));
+    const memory =
+      row.mod === 'mem' || (row.mod === undefined && !e?.registerOnly && (e?.memoryOnly || random.chance(2)));
     if (!memory) {
       modrm.push(0xc0 | (register << 3) | (row.rm ?? random.below(8)));
     } else {
@@ -85,7 +101,8 @@ function assemble(encoding: Encoding, random: Random, gpr: bigint[], align: numb
         else if (index !== 4) scaled = (gpr[index] ?? 0n) << BigInt(scale);
       }
       if (scaled === 0n || base !== undefined) gpr[base] = BigInt.asUintN(64, target - displacement - scaled);
-      for (let i = 0; i < (mod === 1 ? 1 : mod === 2 ? 4 : 0); i++) modrm.push(Number((displacement >> BigInt(8 * i)) & 0xffn));
+      for (let i = 0; i < (mod === 1 ? 1 : mod === 2 ? 4 : 0); i++)
+        modrm.push(Number((displacement >> BigInt(8 * i)) & 0xffn));
     }
   }
   const immediate = Array.from({ length: immediateSize() }, () => random.below(256));
@@ -94,19 +111,36 @@ function assemble(encoding: Encoding, random: Random, gpr: bigint[], align: numb
   if (shape.immediate === 'moffs') immediate.splice(0, 8, ...bytesOf(BigInt(memoryTarget(random))));
   if (row.name === 'enter') immediate[2] = 0;
   if (string || /^(push|pop|call|ret|leave|enter|pushf|popf)$/.test(row.name)) {
-    for (const pointer of string ? [6, 7] : row.name === 'leave' ? [5] : [4]) if (random.below(8) !== 0) gpr[pointer] = BigInt(memoryTarget(random));
+    for (const pointer of string ? [6, 7] : row.name === 'leave' ? [5] : [4])
+      if (random.below(8) !== 0) gpr[pointer] = BigInt(memoryTarget(random));
     if (repeat.length > 0) gpr[1] = BigInt(random.below(9));
   }
-  const escape = [[], [0x0f], [0x0f, 0x38], [0x0f, 0x3a]][map] ?? [];
+  const escapes = [[], [0x0f], [0x0f, 0x38], [0x0f, 0x3a]][map] ?? [];
   const lock = row.lock && modrm.length > 0 && (modrm[0] ?? 0) < 0xc0 && random.chance(4) ? [0xf0] : [];
-  return [...lock, ...sizePrefix, ...repeat, ...legacy, ...(rex === 0 ? [] : [rex]), ...escape, opcode, ...modrm, ...immediate];
+  return [
+    ...lock,
+    ...sizePrefix,
+    ...repeat,
+    ...legacy,
+    ...(rex === 0 ? [] : [rex]),
+    ...escapes,
+    opcode,
+    ...modrm,
+    ...immediate,
+  ];
 }
 
 const bytesOf = (value: bigint) => Array.from({ length: 8 }, (_, i) => Number((value >> BigInt(8 * i)) & 0xffn));
 
 /** An address that mostly has memory: in the window, seldom read-only or nowhere. */
 function memoryTarget(random: Random, align = 1): number {
-  if (random.chance(24)) return random.pick([DATA + 0x2ff8, DATA + 0x2000 + random.below(16), DATA + 0x3000 - random.below(12), DATA - random.below(12)]);
+  if (random.chance(24))
+    return random.pick([
+      DATA + 0x2ff8,
+      DATA + 0x2000 + random.below(16),
+      DATA + 0x3000 - random.below(12),
+      DATA - random.below(12),
+    ]);
   if (align === 1 && random.chance(3)) return WINDOW_START + WINDOW / 2 - random.below(10);
   const target = WINDOW_START + 24 + random.below(WINDOW - 64);
   return target - (target % align);
@@ -154,7 +188,13 @@ const excluded =
 function testable(row: Row): boolean {
   if (row.mode === 'legacy' || excluded.test(row.name)) return false;
   if (row.feature !== undefined && !['popcnt', 'movbe'].includes(row.feature)) return false;
-  return row.fn !== 'mov_to_segment' && row.fn !== 'mov_from_segment' && row.fn !== 'push_segment' && row.fn !== 'pop_segment' && row.fn !== 'mov_to_dr';
+  return (
+    row.fn !== 'mov_to_segment' &&
+    row.fn !== 'mov_from_segment' &&
+    row.fn !== 'push_segment' &&
+    row.fn !== 'pop_segment' &&
+    row.fn !== 'mov_to_dr'
+  );
 }
 
 /** What is tested: every encoding of user code, one a row. */
@@ -168,7 +208,8 @@ export function undefinedFlags({ row }: Encoding, code: Buffer): bigint {
   const [cf, pf, af, zf, sf, of] = [1n, 4n, 0x10n, 0x40n, 0x80n, 0x800n];
   const { name } = row;
   if (/^(and|or|xor|test)$/.test(name)) return af;
-  if (/^(shl|shr|sar|shld|shrd)$/.test(name)) return af | of | (row.operands?.startsWith('Eb') || name.startsWith('sh') ? cf : 0n);
+  if (/^(shl|shr|sar|shld|shrd)$/.test(name))
+    return af | of | (row.operands?.startsWith('Eb') || name.startsWith('sh') ? cf : 0n);
   if (/^(rol|ror|rcl|rcr)$/.test(name)) return of;
   if (/^i?mul$/.test(name)) return sf | zf | af | pf;
   if (/^i?div$/.test(name)) return cf | pf | af | zf | sf | of;

@@ -1,13 +1,11 @@
-import { ADDRESS_MASKS, CPU_INDEX } from './state';
-import { flushAll, translate, READ } from './paging';
-import { updateMode } from './segments';
-import { getRflags as flags, setFlags as arithmetic } from './flags';
+import { flushAll } from './paging';
+import { ADDRESS_MASKS } from './state';
 
-export { run } from './hot';
-export { flushAll, flushLocal } from './paging';
-export { updateMode } from './segments';
-export { dropAll, codeWritten } from './code';
+export { codeWritten, dropAll } from './code';
 export { getFlags, setFlags } from './flags';
+export { run } from './hot';
+export { flushAll } from './paging';
+export { updateMode } from './segments';
 
 /** Once, in fresh memory. */
 export function initialize(): void {

@@ -183,3 +183,5 @@ export const SLICE = 0x2210;
 export const PEND_RECORD = 4;
 /** The record that poll() puts into the loop. */
 export const POLL_RECORD = 0x2220;
+/** u32: not 0 when PAUSE gives the other vCPUs their turn. */
+export const YIELDS = 0x2214;
