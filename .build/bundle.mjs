@@ -3,7 +3,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync } from 'node:fs';
-import { chmod, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { chmod, copyFile, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { createConnection } from 'node:net';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
@@ -60,6 +60,7 @@ const [main] = await Promise.all([
 const [program] = Object.keys(main.metafile.outputs).map((file) => basename(file, '.cjs'));
 const loader = await readFile('.build/cached-main.cjs', 'utf8');
 await writeFile(`${outdir}/src/main.js`, loader.replaceAll('PROGRAM', program));
+await copyFile('dist/accel/tcg/core.wasm', `${outdir}/accel/tcg/core.wasm`);
 await writeFile(`${outdir}/package.json`, '{"type":"commonjs"}\n');
 for (const library of libraries) await writeFile(`${outdir}/${dirname(library)}/package.json`, '{"type":"module"}\n');
 for (const bin of bins) await chmod(`${outdir}/${bin.replace(/\.ts$/, '.js')}`, 0o755);

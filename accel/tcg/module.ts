@@ -1,25 +1,40 @@
 import type { ObjectClass } from '../../src/qom/types.js';
 import type { Int64 } from '../../src/system/json.js';
 import type { ModuleApi } from '../../src/system/module-api.js';
-import type { Accelerator, AcceleratorClassData } from '../accel.js';
+import type { AcceleratorClassData, Vm, VmAccelerator, VmConfig } from '../accel.js';
+import { createVm } from './create-vm.js';
 
-/** `-accel tcg`: the software CPU. It starts on machines where nothing executes; its CPU is not part of this release. */
+const vcpuThread = new URL('./tcg.worker.js', import.meta.url);
+
+/** `-accel tcg`: the software CPU. */
 export default function tcg(api: ModuleApi): void {
   const { QomObject, prop } = api.qom;
+  const { QemuError } = api.sys;
 
-  class TcgAccel extends QomObject implements Accelerator {
+  class TcgAccel extends QomObject implements VmAccelerator {
     readonly acceleratorName = 'tcg';
+    readonly defaultCpuModel = 'max';
     oneInsnPerTb = false;
     thread = 'multi';
     tbSize: Int64 = 0;
     splitWx = false;
+    readonly #vms: Vm[] = [];
 
     initMachine(): void {}
 
-    shutdown(): void {}
+    async createVm(config: VmConfig): Promise<Vm> {
+      const parts = { host: await api.lazy.host(), QemuError };
+      const vm = await createVm(parts, config, vcpuThread, (text) => api.system.report.warn(text));
+      this.#vms.push(vm);
+      return vm;
+    }
+
+    async shutdown(): Promise<void> {
+      for (const vm of this.#vms.splice(0)) await vm.close();
+    }
   }
 
-  const data: AcceleratorClassData = { listed: true, runs: () => false };
+  const data: AcceleratorClassData = { listed: true, runs: (machine) => machine.machineName === 'nitro-enclave' };
   api.system.types.define({
     name: 'tcg-accel',
     parent: 'accel',
@@ -39,7 +54,7 @@ export default function tcg(api: ModuleApi): void {
       )<TcgAccel>({
         get: (accel) => accel.thread,
         set: (accel, mode) => {
-          if (mode !== 'multi' && mode !== 'single') throw new api.sys.QemuError(`Invalid 'thread' setting ${mode}`);
+          if (mode !== 'multi' && mode !== 'single') throw new QemuError(`Invalid 'thread' setting ${mode}`);
           accel.thread = mode;
         },
       }),

@@ -116,6 +116,16 @@ function hugeSizeFlag(bytes: number): number {
   return log2 * 2 ** HUGE_SHIFT;
 }
 
+/**
+ * Maps a file over memory that is mapped already: whoever has that memory sees the file's bytes from then on.
+ *
+ * @param address a multiple of the page size, `size` bytes of which the caller owns
+ * @throws HostError
+ */
+export function mapOver(address: bigint, { size, fd, offset }: { size: number; fd: number; offset: number }): void {
+  check('mmap', libc.mmap(address, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, offset));
+}
+
 /** Where the bytes of a buffer lie, for a structure that points to them; good as long as somebody keeps the buffer. */
 export function addressOf(buffer: Uint8Array): bigint {
   return koffi().address(buffer);

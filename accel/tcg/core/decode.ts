@@ -1,12 +1,64 @@
+import {
+  BASE,
+  DISP,
+  FLAG_MEM,
+  FLAGS,
+  FORM,
+  IMM,
+  INDEX,
+  LENGTH,
+  LINK,
+  NEXT,
+  OFFSET,
+  OP,
+  PREFIX,
+  PREFIX_LOCK,
+  PREFIX_OPSIZE,
+  PREFIX_REP,
+  PREFIX_REPNE,
+  PREFIX_REXW,
+  PREFIX_STACK,
+  REG,
+  RM,
+  SCALE,
+  SEGMENT,
+} from './record';
 import { MODE, SLOT_PAGE, SLOT_SEGBASE, SLOT_ZERO } from './state';
 import {
-  BASE, DISP, FLAG_MEM, FLAGS, FORM, IMM, INDEX, LENGTH, LINK, NEXT, OFFSET, OP, PREFIX, PREFIX_LOCK, PREFIX_OPSIZE, PREFIX_REP, PREFIX_REPNE,
-  PREFIX_REXW, PREFIX_STACK, REG, RM, SCALE, SEGMENT,
-} from './record';
-import {
-  CELLS, CLASS_GENERAL, CLASS_MMX, CLASS_XMM, ENTRIES, ENTRY_SIZE, IMM_ENTER, IMM_FAR, IMM_IB, IMM_IV, IMM_IW, IMM_IZ, IMM_JB, IMM_JZ, IMM_MOFFS,
-  IMM_ONE, LEAF_BITS, NODES, OP_INVALID, OP_TOO_LONG, OP_UNIMPLEMENTED, SELECT_MOD, SELECT_MODE, SELECT_PREFIX, SELECT_REG, SELECT_WIDE, SIZE_B, SIZE_BRANCH,
-  SIZE_D, SIZE_Q, SIZE_STACK, SIZE_V, SIZE_W, SIZE_Y, SIZE_Z,
+  CELLS,
+  CLASS_GENERAL,
+  CLASS_MMX,
+  CLASS_XMM,
+  ENTRIES,
+  ENTRY_SIZE,
+  IMM_ENTER,
+  IMM_FAR,
+  IMM_IB,
+  IMM_IV,
+  IMM_IW,
+  IMM_IZ,
+  IMM_JB,
+  IMM_JZ,
+  IMM_MOFFS,
+  IMM_ONE,
+  LEAF_BITS,
+  NODES,
+  OP_INVALID,
+  OP_TOO_LONG,
+  OP_UNIMPLEMENTED,
+  SELECT_MOD,
+  SELECT_MODE,
+  SELECT_PREFIX,
+  SELECT_REG,
+  SELECT_WIDE,
+  SIZE_B,
+  SIZE_BRANCH,
+  SIZE_D,
+  SIZE_Q,
+  SIZE_STACK,
+  SIZE_W,
+  SIZE_Y,
+  SIZE_Z,
 } from './tables';
 
 // Fields of a decoder entry, as isa/generate.ts writes them.
@@ -102,7 +154,9 @@ export function decode(at: usize, offset: u32, rec: usize): u32 {
     const selector = cell >> LEAF_BITS;
     let answer: u32 = 0;
     if (selector == SELECT_MODE) answer = mode == 0 ? 0 : 1;
-    else if (selector == SELECT_PREFIX) answer = (prefix & PREFIX_REP) != 0 ? 2 : (prefix & PREFIX_REPNE) != 0 ? 3 : (prefix & PREFIX_OPSIZE) != 0 ? 1 : 0;
+    else if (selector == SELECT_PREFIX)
+      answer =
+        (prefix & PREFIX_REP) != 0 ? 2 : (prefix & PREFIX_REPNE) != 0 ? 3 : (prefix & PREFIX_OPSIZE) != 0 ? 1 : 0;
     else if (selector == SELECT_REG) answer = (modrm >> 3) & 7;
     else if (selector == SELECT_MOD) answer = modrm >= 0xc0 ? 1 : 0;
     else if (selector == SELECT_WIDE) answer = (rex >> 3) & 1;
@@ -248,7 +302,7 @@ export function decode(at: usize, offset: u32, rec: usize): u32 {
     value = <i64>load<u16>(p);
     p += 2;
   } else if (immediate == IMM_ENTER) {
-    value = <i64>load<u16>(p) | (<i64>load<u8>(p, 2) << 16);
+    value = <i64>load<u16>(p) | ((<i64>load<u8>(p, 2)) << 16);
     p += 3;
   } else if ((immediate == IMM_IZ || immediate == IMM_IV || immediate == IMM_JZ) && size == 1) {
     value = <i64>load<i16>(p);
@@ -265,8 +319,8 @@ export function decode(at: usize, offset: u32, rec: usize): u32 {
     p += addressSize == 0 ? 8 : addressSize == 1 ? 4 : 2;
   } else if (immediate == IMM_FAR) {
     // The offset in the low 32 bits, the selector above.
-    if (size == 1) value = <i64>load<u16>(p) | (<i64>load<u16>(p, 2) << 32);
-    else value = <i64>load<u32>(p) | (<i64>load<u16>(p, 4) << 32);
+    if (size == 1) value = <i64>load<u16>(p) | ((<i64>load<u16>(p, 2)) << 32);
+    else value = <i64>load<u32>(p) | ((<i64>load<u16>(p, 4)) << 32);
     p += size == 1 ? 4 : 6;
   }
   const length = p - at;

@@ -1,5 +1,5 @@
-import { CR2, EXC_ERROR, EXC_VECTOR, EXIT, EXIT_UNIMPLEMENTED, PENDING, PEND_EXCEPTION, PEND_EXIT } from './state';
 import { PF } from './bits';
+import { CR2, EXC_ERROR, EXC_VECTOR, EXIT, EXIT_UNIMPLEMENTED, PEND_EXCEPTION, PEND_EXIT, PENDING } from './state';
 
 /** In EXC_ERROR: the exception has no error code. */
 export const NO_ERROR: u32 = 0xffffffff;

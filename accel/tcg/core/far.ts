@@ -1,21 +1,63 @@
-import {
-  BUDGET, CPL, CSTAR, EFER, EFLAGS, FMASK, GPR, LSTAR, MODE, NMI_BLOCKED, PENDING, PEND_RIP, SEG_LIMIT, STAR, TRAP_EXCEPTIONS, TRAPS,
-} from './state';
-import { FORM, IMM, REG } from './record';
-import { FORM_I } from './tables';
-import { BP, DB, EFER_SCE, FLAG_IF, FLAG_IOPL, FLAG_NT, FLAG_RF, FLAG_VM, GP, NP, OF, SS, UD } from './bits';
+import { BP, DB, EFER_SCE, FLAG_IF, FLAG_NT, FLAG_RF, FLAG_VM, GP, NP, OF, SS, UD } from './bits';
 import { raise, raiseError } from './exceptions';
-import { address, failed, read } from './memory';
 import { getRflags, setFlags } from './flags';
-import { setG, sizeOf, unsupported } from './operands';
-import { goTo } from './settle';
-import { next, peek, push, setRflags, setStackPointer } from './stack';
 import { softwareInterrupt } from './interrupts';
+import { address, failed, read } from './memory';
+import { setG, sizeOf, unsupported } from './operands';
+import { next } from './position';
+import { FORM, IMM } from './record';
 import {
-  ATTR_CODE, ATTR_CONFORMING, ATTR_DB, ATTR_L, ATTR_P, ATTR_S, ATTR_WRITABLE, attributes, attributesOf, baseOf, descriptor, dpl, limitOf, loadDataSegment,
-  longMode, protectedMode, readDescriptor, SEG_CS, SEG_DS, SEG_ES, SEG_FS, SEG_GS, SEG_SS, segment, selectorOf, setAccessed, setCodeSegment, setSegment,
+  ATTR_CODE,
+  ATTR_CONFORMING,
+  ATTR_DB,
+  ATTR_L,
+  ATTR_P,
+  ATTR_S,
+  ATTR_WRITABLE,
+  attributes,
+  attributesOf,
+  baseOf,
+  descriptor,
+  dpl,
+  limitOf,
+  loadDataSegment,
+  longMode,
+  protectedMode,
+  readDescriptor,
+  SEG_CS,
+  SEG_DS,
+  SEG_ES,
+  SEG_FS,
+  SEG_GS,
+  SEG_SS,
+  segment,
+  selectorOf,
+  setAccessed,
+  setCodeSegment,
+  setSegment,
   updateMode,
 } from './segments';
+import { goTo } from './settle';
+import { peek, push, setRflags, setStackPointer } from './stack';
+import {
+  BUDGET,
+  CPL,
+  CSTAR,
+  EFER,
+  EFLAGS,
+  FMASK,
+  GPR,
+  LSTAR,
+  MODE,
+  NMI_BLOCKED,
+  PEND_RIP,
+  PENDING,
+  SEG_LIMIT,
+  STAR,
+  TRAP_EXCEPTIONS,
+  TRAPS,
+} from './state';
+import { FORM_I } from './tables';
 
 const RSP: usize = 32;
 const RCX: usize = 8;
@@ -35,7 +77,11 @@ function codeTarget(selector: u32): bool {
   const cpl = load<u32>(CPL);
   const conforming = (attr & ATTR_CONFORMING) != 0;
   const fits = conforming ? dpl(attr) <= cpl : dpl(attr) == cpl && (selector & 3) <= cpl;
-  if ((attr & (ATTR_S | ATTR_CODE)) != (ATTR_S | ATTR_CODE) || !fits || (longMode() && (attr & ATTR_L) != 0 && (attr & ATTR_DB) != 0)) {
+  if (
+    (attr & (ATTR_S | ATTR_CODE)) != (ATTR_S | ATTR_CODE) ||
+    !fits ||
+    (longMode() && (attr & ATTR_L) != 0 && (attr & ATTR_DB) != 0)
+  ) {
     raiseError(GP, selector & 0xfffc);
     return false;
   }
@@ -97,8 +143,12 @@ function jumpFarIndirect(rec: usize, call: bool): void {
   if (!failed()) jumpFar(rec, selector, to, call);
 }
 
-export function op_jmp_far_indirect(rec: usize): void { jumpFarIndirect(rec, false); }
-export function op_call_far_indirect(rec: usize): void { jumpFarIndirect(rec, true); }
+export function op_jmp_far_indirect(rec: usize): void {
+  jumpFarIndirect(rec, false);
+}
+export function op_call_far_indirect(rec: usize): void {
+  jumpFarIndirect(rec, true);
+}
 
 /** Checks the code segment that a return names. */
 function returnTarget(selector: u32): bool {
@@ -127,7 +177,7 @@ function dropDataSegments(): void {
   for (let i: u32 = 0; i < 4; i++) {
     const index: u32 = i == 0 ? SEG_ES : i == 1 ? SEG_DS : i == 2 ? SEG_FS : SEG_GS;
     const attr = attributesOf(index);
-    if ((attr & ATTR_S) == 0 || ((attr & (ATTR_CODE | ATTR_CONFORMING)) == (ATTR_CODE | ATTR_CONFORMING))) continue;
+    if ((attr & ATTR_S) == 0 || (attr & (ATTR_CODE | ATTR_CONFORMING)) == (ATTR_CODE | ATTR_CONFORMING)) continue;
     if (dpl(attr) < cpl) setSegment(index, 0, 0, 0, 0);
   }
 }
@@ -144,7 +194,11 @@ function returnStack(selector: u32, cpl: u32, to64: bool): bool {
   }
   if (!readDescriptor(selector, GP)) return false;
   const attr = attributes(descriptor);
-  if ((selector & 3) != cpl || (attr & (ATTR_S | ATTR_CODE | ATTR_WRITABLE)) != (ATTR_S | ATTR_WRITABLE) || dpl(attr) != cpl) {
+  if (
+    (selector & 3) != cpl ||
+    (attr & (ATTR_S | ATTR_CODE | ATTR_WRITABLE)) != (ATTR_S | ATTR_WRITABLE) ||
+    dpl(attr) != cpl
+  ) {
     raiseError(GP, selector & 0xfffc);
     return false;
   }
@@ -248,15 +302,23 @@ function interrupt(rec: usize, vector: u32): void {
   if (!failed()) store<u32>(PENDING, PEND_RIP);
 }
 
-export function op_int3(rec: usize): void { interrupt(rec, BP); }
-export function op_int1(rec: usize): void { interrupt(rec, DB); }
-export function op_int_n(rec: usize): void { interrupt(rec, <u32>load<u8>(rec, IMM)); }
+export function op_int3(rec: usize): void {
+  interrupt(rec, BP);
+}
+export function op_int1(rec: usize): void {
+  interrupt(rec, DB);
+}
+export function op_int_n(rec: usize): void {
+  interrupt(rec, <u32>load<u8>(rec, IMM));
+}
 
 export function op_into(rec: usize): void {
   if ((getRflags() & 0x800) != 0) interrupt(rec, OF);
 }
 
-export function op_ud2(rec: usize): void { raise(UD); }
+export function op_ud2(rec: usize): void {
+  raise(UD);
+}
 
 // --- System calls ---
 
@@ -305,8 +367,12 @@ function lookAtInterrupts(): void {
   store<u32>(BUDGET, 0);
 }
 
-export function op_sysenter(rec: usize): void { unsupported(rec); }
-export function op_sysexit(rec: usize): void { unsupported(rec); }
+export function op_sysenter(rec: usize): void {
+  unsupported(rec);
+}
+export function op_sysexit(rec: usize): void {
+  unsupported(rec);
+}
 
 function loadFar(rec: usize, index: u32): void {
   const size = sizeOf(rec);
@@ -317,8 +383,18 @@ function loadFar(rec: usize, index: u32): void {
   if (!failed() && loadDataSegment(index, selector)) setG(rec, size, offset);
 }
 
-export function op_les(rec: usize): void { loadFar(rec, SEG_ES); }
-export function op_lds(rec: usize): void { loadFar(rec, SEG_DS); }
-export function op_lss(rec: usize): void { loadFar(rec, SEG_SS); }
-export function op_lfs(rec: usize): void { loadFar(rec, SEG_FS); }
-export function op_lgs(rec: usize): void { loadFar(rec, SEG_GS); }
+export function op_les(rec: usize): void {
+  loadFar(rec, SEG_ES);
+}
+export function op_lds(rec: usize): void {
+  loadFar(rec, SEG_DS);
+}
+export function op_lss(rec: usize): void {
+  loadFar(rec, SEG_SS);
+}
+export function op_lfs(rec: usize): void {
+  loadFar(rec, SEG_FS);
+}
+export function op_lgs(rec: usize): void {
+  loadFar(rec, SEG_GS);
+}

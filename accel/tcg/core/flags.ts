@@ -1,5 +1,5 @@
-import { EFLAGS, FLAG_AUX, FLAG_RES } from './state';
 import { FLAG_AF, FLAG_CF, FLAG_OF, FLAG_PF, FLAG_SF, FLAG_ZF } from './bits';
+import { EFLAGS, FLAG_AUX, FLAG_RES } from './state';
 
 const SIGN: u64 = 0x8000000000000000;
 export const AUX_AF: u64 = 8;
@@ -10,7 +10,8 @@ const AUX_PARITY: u64 = 2;
 export function getFlags(): u64 {
   const res = load<u64>(FLAG_RES);
   const aux = load<u64>(FLAG_AUX);
-  let flags: u64 = (aux >> 63) | (((aux ^ (aux << 1)) >> 63) << 11) | (((res ^ (aux << 63)) >> 63) << 7) | ((aux & AUX_AF) << 1);
+  let flags: u64 =
+    (aux >> 63) | (((aux ^ (aux << 1)) >> 63) << 11) | (((res ^ (aux << 63)) >> 63) << 7) | ((aux & AUX_AF) << 1);
   if (res == 0) flags |= FLAG_ZF;
   if (((popcnt<u64>(res & 0xff) ^ (aux >> 1)) & 1) == 0) flags |= FLAG_PF;
   return flags;
@@ -57,12 +58,12 @@ export function getRflags(): u64 {
 export function setResult(size: u32, r: u64, carries: u64): void {
   const bits: u64 = 8 << size;
   store<u64>(FLAG_RES, signExtend(size, r));
-  store<u64>(FLAG_AUX, (carries << (64 - bits)) & ~15 | (carries & 8));
+  store<u64>(FLAG_AUX, ((carries << (64 - bits)) & ~15) | (carries & 8));
 }
 
 export function signExtend(size: u32, value: u64): u64 {
   const shift: u64 = 64 - (8 << size);
-  return <u64>((<i64>(value << shift)) >> shift);
+  return <u64>(<i64>(value << shift) >> shift);
 }
 
 /** A condition code, 0 to 15. */
@@ -70,14 +71,29 @@ export function condition(code: u32): bool {
   const flags = getFlags();
   let holds: bool = false;
   switch (code >> 1) {
-    case 0: holds = (flags & FLAG_OF) != 0; break;
-    case 1: holds = (flags & FLAG_CF) != 0; break;
-    case 2: holds = (flags & FLAG_ZF) != 0; break;
-    case 3: holds = (flags & (FLAG_ZF | FLAG_CF)) != 0; break;
-    case 4: holds = (flags & FLAG_SF) != 0; break;
-    case 5: holds = (flags & FLAG_PF) != 0; break;
-    case 6: holds = ((flags >> 7) & 1) != ((flags >> 11) & 1); break;
-    default: holds = (flags & FLAG_ZF) != 0 || ((flags >> 7) & 1) != ((flags >> 11) & 1);
+    case 0:
+      holds = (flags & FLAG_OF) != 0;
+      break;
+    case 1:
+      holds = (flags & FLAG_CF) != 0;
+      break;
+    case 2:
+      holds = (flags & FLAG_ZF) != 0;
+      break;
+    case 3:
+      holds = (flags & (FLAG_ZF | FLAG_CF)) != 0;
+      break;
+    case 4:
+      holds = (flags & FLAG_SF) != 0;
+      break;
+    case 5:
+      holds = (flags & FLAG_PF) != 0;
+      break;
+    case 6:
+      holds = ((flags >> 7) & 1) != ((flags >> 11) & 1);
+      break;
+    default:
+      holds = (flags & FLAG_ZF) != 0 || ((flags >> 7) & 1) != ((flags >> 11) & 1);
   }
   return (code & 1) != 0 ? !holds : holds;
 }

@@ -1,11 +1,11 @@
-import { ADDRESS_MASKS } from './state';
 import { flushAll } from './paging';
+import { ADDRESS_MASKS } from './state';
 
+export { codeWritten, dropAll } from './code';
+export { getFlags, setFlags } from './flags';
 export { run } from './hot';
 export { flushAll } from './paging';
 export { updateMode } from './segments';
-export { codeWritten, dropAll } from './code';
-export { getFlags, setFlags } from './flags';
 
 /** Once, in fresh memory. */
 export function initialize(): void {

@@ -1,12 +1,24 @@
-import { EFLAGS, FLAG_AUX, FLAG_RES, GPR } from './state';
-import { FLAGS, FORM, IMM, LINK, PREFIX, PREFIX_LOCK, REG, RM, SEGMENT } from './record';
-import { FORM_EC, FORM_EGC, FORM_EI, FORM_GE, FORM_GEI } from './tables';
-import { address, failed, read, readBytes, readForWrite, write } from './memory';
 import { DE, FLAG_DF, GP } from './bits';
 import { raise, raiseError } from './exceptions';
 import { carry, condition, getFlags, setCarry, setCarryOverflow, setFlags, setResult, signExtend } from './flags';
-import { changeE, getE, getG, getRegister, getSource, isMemory, maskOf, setE, setG, setRegister, sizeOf } from './operands';
+import { address, failed, read, readForWrite, write } from './memory';
+import {
+  changeE,
+  getE,
+  getG,
+  getRegister,
+  getSource,
+  isMemory,
+  maskOf,
+  setE,
+  setG,
+  setRegister,
+  sizeOf,
+} from './operands';
 import { setOnStackSegment } from './paging';
+import { FLAGS, FORM, IMM, LINK, PREFIX, PREFIX_LOCK, RM, SEGMENT } from './record';
+import { EFLAGS, FLAG_RES, GPR } from './state';
+import { FORM_EC, FORM_EGC, FORM_EI, FORM_GE, FORM_GEI } from './tables';
 import { divideWide, multiplyHigh, multiplyHighUnsigned, quotient, remainder } from './wide';
 
 const ADD: u32 = 0;
@@ -67,15 +79,33 @@ function compare(rec: usize, operation: u32): void {
   if (!failed()) calculate(operation, size, value, source);
 }
 
-export function op_add(rec: usize): void { binary(rec, ADD); }
-export function op_or(rec: usize): void { binary(rec, OR); }
-export function op_adc(rec: usize): void { binary(rec, ADC); }
-export function op_sbb(rec: usize): void { binary(rec, SBB); }
-export function op_and(rec: usize): void { binary(rec, AND); }
-export function op_sub(rec: usize): void { binary(rec, SUB); }
-export function op_xor(rec: usize): void { binary(rec, XOR); }
-export function op_cmp(rec: usize): void { compare(rec, SUB); }
-export function op_test(rec: usize): void { compare(rec, AND); }
+export function op_add(rec: usize): void {
+  binary(rec, ADD);
+}
+export function op_or(rec: usize): void {
+  binary(rec, OR);
+}
+export function op_adc(rec: usize): void {
+  binary(rec, ADC);
+}
+export function op_sbb(rec: usize): void {
+  binary(rec, SBB);
+}
+export function op_and(rec: usize): void {
+  binary(rec, AND);
+}
+export function op_sub(rec: usize): void {
+  binary(rec, SUB);
+}
+export function op_xor(rec: usize): void {
+  binary(rec, XOR);
+}
+export function op_cmp(rec: usize): void {
+  compare(rec, SUB);
+}
+export function op_test(rec: usize): void {
+  compare(rec, AND);
+}
 
 /** INC and DEC leave CF. */
 function step(rec: usize, operation: u32): void {
@@ -89,8 +119,12 @@ function step(rec: usize, operation: u32): void {
   fenceIfLocked(rec);
 }
 
-export function op_inc(rec: usize): void { step(rec, ADD); }
-export function op_dec(rec: usize): void { step(rec, SUB); }
+export function op_inc(rec: usize): void {
+  step(rec, ADD);
+}
+export function op_dec(rec: usize): void {
+  step(rec, SUB);
+}
 
 export function op_neg(rec: usize): void {
   const size = sizeOf(rec);
@@ -219,7 +253,11 @@ export function op_bswap(rec: usize): void {
   const size = sizeOf(rec);
   const value = getRegister(<usize>load<u8>(rec, RM), size);
   // Undefined for 16 bits; CPUs give 0.
-  setRegister(<usize>load<u8>(rec, RM), size, size == 3 ? bswap<u64>(value) : size == 2 ? <u64>bswap<u32>(<u32>value) : 0);
+  setRegister(
+    <usize>load<u8>(rec, RM),
+    size,
+    size == 3 ? bswap<u64>(value) : size == 2 ? <u64>bswap<u32>(<u32>value) : 0,
+  );
 }
 
 function swapBytes(size: u32, value: u64): u64 {
@@ -249,7 +287,10 @@ export function op_cwd(rec: usize): void {
 
 export function op_xlat(rec: usize): void {
   const mask = maskOf(3 - ((<u32>load<u8>(rec, FLAGS) >> 3) & 3));
-  const value = read(((load<u64>(GPR + 24) + <u64>load<u8>(GPR)) & mask) + load<u64>(<usize>load<u8>(rec, SEGMENT), GPR), 0);
+  const value = read(
+    ((load<u64>(GPR + 24) + <u64>load<u8>(GPR)) & mask) + load<u64>(<usize>load<u8>(rec, SEGMENT), GPR),
+    0,
+  );
   if (!failed()) setRegister(RAX, 0, value);
 }
 
@@ -268,12 +309,22 @@ export function op_nop(rec: usize): void {}
 
 // --- Flags ---
 
-export function op_cmc(rec: usize): void { setCarry(carry() ^ 1); }
-export function op_clc(rec: usize): void { setCarry(0); }
-export function op_stc(rec: usize): void { setCarry(1); }
+export function op_cmc(rec: usize): void {
+  setCarry(carry() ^ 1);
+}
+export function op_clc(rec: usize): void {
+  setCarry(0);
+}
+export function op_stc(rec: usize): void {
+  setCarry(1);
+}
 
-export function op_cld(rec: usize): void { store<u32>(EFLAGS, load<u32>(EFLAGS) & ~FLAG_DF); }
-export function op_std(rec: usize): void { store<u32>(EFLAGS, load<u32>(EFLAGS) | FLAG_DF); }
+export function op_cld(rec: usize): void {
+  store<u32>(EFLAGS, load<u32>(EFLAGS) & ~FLAG_DF);
+}
+export function op_std(rec: usize): void {
+  store<u32>(EFLAGS, load<u32>(EFLAGS) | FLAG_DF);
+}
 
 export function op_lahf(rec: usize): void {
   store<u8>(GPR + 1, <u8>(getFlags() | 2));
@@ -302,7 +353,7 @@ export function op_shl(rec: usize): void {
   const x = changeE(rec, size);
   if (failed()) return;
   if (n == 0) return setE(rec, size, x);
-  const r = x << n & maskOf(size);
+  const r = (x << n) & maskOf(size);
   const cf = n > bits ? 0 : (x >> (bits - n)) & 1;
   shifted(size, r, cf, (r >> (bits - 1)) ^ cf);
   setE(rec, size, r);
@@ -376,17 +427,23 @@ function rotateCarry(rec: usize, left: bool): void {
       cf = low;
     }
   }
-  if (count != 0) setCarryOverflow(cf, left ? ((r >> (bits - 1)) ^ cf) & 1 : ((r >> (bits - 1)) ^ (r >> (bits - 2))) & 1);
+  if (count != 0)
+    setCarryOverflow(cf, left ? ((r >> (bits - 1)) ^ cf) & 1 : ((r >> (bits - 1)) ^ (r >> (bits - 2))) & 1);
   setE(rec, size, r);
 }
 
-export function op_rcl(rec: usize): void { rotateCarry(rec, true); }
-export function op_rcr(rec: usize): void { rotateCarry(rec, false); }
+export function op_rcl(rec: usize): void {
+  rotateCarry(rec, true);
+}
+export function op_rcr(rec: usize): void {
+  rotateCarry(rec, false);
+}
 
 function doubleShift(rec: usize, left: bool): void {
   const size = sizeOf(rec);
   const bits: u64 = 8 << size;
-  const n = (load<u8>(rec, FORM) == FORM_EGC ? <u64>load<u8>(GPR + 8) : <u64>load<u8>(rec, IMM)) & (size == 3 ? 63 : 31);
+  const n =
+    (load<u8>(rec, FORM) == FORM_EGC ? <u64>load<u8>(GPR + 8) : <u64>load<u8>(rec, IMM)) & (size == 3 ? 63 : 31);
   const x = changeE(rec, size);
   if (failed()) return;
   if (n == 0) return setE(rec, size, x);
@@ -414,8 +471,12 @@ function doubleShift(rec: usize, left: bool): void {
   setE(rec, size, r);
 }
 
-export function op_shld(rec: usize): void { doubleShift(rec, true); }
-export function op_shrd(rec: usize): void { doubleShift(rec, false); }
+export function op_shld(rec: usize): void {
+  doubleShift(rec, true);
+}
+export function op_shrd(rec: usize): void {
+  doubleShift(rec, false);
+}
 
 // --- Bits ---
 
@@ -442,17 +503,25 @@ function bit(rec: usize, operation: u32): void {
   }
   setCarry((x >> n) & 1);
   if (operation == BIT_TEST) return;
-  const mask = <u64>1 << n;
+  const mask = (<u64>1) << n;
   const r = operation == BIT_SET ? x | mask : operation == BIT_RESET ? x & ~mask : x ^ mask;
   if (isMemory(rec)) write(at, size, r);
   else setRegister(<usize>load<u8>(rec, RM), size, r);
   fenceIfLocked(rec);
 }
 
-export function op_bt(rec: usize): void { bit(rec, BIT_TEST); }
-export function op_bts(rec: usize): void { bit(rec, BIT_SET); }
-export function op_btr(rec: usize): void { bit(rec, BIT_RESET); }
-export function op_btc(rec: usize): void { bit(rec, BIT_COMPLEMENT); }
+export function op_bt(rec: usize): void {
+  bit(rec, BIT_TEST);
+}
+export function op_bts(rec: usize): void {
+  bit(rec, BIT_SET);
+}
+export function op_btr(rec: usize): void {
+  bit(rec, BIT_RESET);
+}
+export function op_btc(rec: usize): void {
+  bit(rec, BIT_COMPLEMENT);
+}
 
 export function op_bsf(rec: usize): void {
   const size = sizeOf(rec);
@@ -584,7 +653,12 @@ export function op_idiv(rec: usize): void {
     return;
   }
   const bits: u64 = 8 << size;
-  const n = size == 0 ? <i64>signExtend(1, getRegister(RAX, 1)) : size == 1 ? <i64>signExtend(2, getRegister(RAX, 1) | (getRegister(RDX, 1) << bits)) : <i64>(getRegister(RAX, 2) | (getRegister(RDX, 2) << bits));
+  const n =
+    size == 0
+      ? <i64>signExtend(1, getRegister(RAX, 1))
+      : size == 1
+        ? <i64>signExtend(2, getRegister(RAX, 1) | (getRegister(RDX, 1) << bits))
+        : <i64>(getRegister(RAX, 2) | (getRegister(RDX, 2) << bits));
   // The one quotient that 64 bits do not hold; it does not fit into 32 either.
   if (d == -1 && n == i64.MIN_VALUE) return raise(DE);
   const q = <u64>(n / d);

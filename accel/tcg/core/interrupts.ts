@@ -1,17 +1,49 @@
-import {
-  CPL, DELIVERING, EFLAGS, EXC_ERROR, EXC_VECTOR, EXIT, EXIT_SHUTDOWN, GPR, IDT_BASE, IDT_LIMIT, NMI_BLOCKED, PENDING, PEND_EXIT, PEND_NONE,
-  RIP, SEG_LIMIT, SLOT_SEGBASE, TLB_KERNEL, TLB_USER,
-} from './state';
-import {
-  DE, DF, FLAG_IF, FLAG_NT, FLAG_RF, FLAG_TF, FLAG_VM, GP, NP, PF, SS, TS,
-} from './bits';
+import { DE, DF, FLAG_IF, FLAG_NT, FLAG_RF, FLAG_TF, FLAG_VM, GP, NP, PF, TS } from './bits';
 import { NO_ERROR, notEmulated, raiseError } from './exceptions';
 import { getRflags } from './flags';
 import { failed, readSystem, writeAs } from './memory';
 import {
-  ATTR_CODE, ATTR_CONFORMING, ATTR_DB, ATTR_L, ATTR_P, ATTR_S, ATTR_WRITABLE, attributes, baseOf, descriptor, dpl, limitOf, longMode, protectedMode, readDescriptor, SEG_CS,
-  SEG_SS, SEG_TR, segment, selectorOf, setCodeSegment, setSegment, attributesOf,
+  ATTR_CODE,
+  ATTR_CONFORMING,
+  ATTR_DB,
+  ATTR_L,
+  ATTR_P,
+  ATTR_S,
+  attributes,
+  attributesOf,
+  descriptor,
+  dpl,
+  longMode,
+  protectedMode,
+  readDescriptor,
+  SEG_CS,
+  SEG_SS,
+  SEG_TR,
+  segment,
+  selectorOf,
+  setCodeSegment,
+  setSegment,
 } from './segments';
+import {
+  CPL,
+  DELIVERING,
+  EFLAGS,
+  EXC_ERROR,
+  EXC_VECTOR,
+  EXIT,
+  EXIT_SHUTDOWN,
+  GPR,
+  IDT_BASE,
+  IDT_LIMIT,
+  PEND_EXIT,
+  PEND_NONE,
+  PENDING,
+  RIP,
+  SEG_LIMIT,
+  SLOT_SEGBASE,
+  TLB_KERNEL,
+  TLB_USER,
+} from './state';
 
 const NONE: u32 = 0;
 /** INT n, INT3, INTO: the gate's privilege is checked. */
@@ -46,7 +78,12 @@ function deliverLong(vector: u32, error: u32, cause: u32, rip: u64): void {
   if ((selector & 0xfffc) == 0) return raiseError(GP, ext);
   if (!readDescriptor(selector, GP)) return;
   const code = attributes(descriptor);
-  if ((code & (ATTR_S | ATTR_CODE)) != (ATTR_S | ATTR_CODE) || (code & ATTR_L) == 0 || (code & ATTR_DB) != 0 || dpl(code) > cpl)
+  if (
+    (code & (ATTR_S | ATTR_CODE)) != (ATTR_S | ATTR_CODE) ||
+    (code & ATTR_L) == 0 ||
+    (code & ATTR_DB) != 0 ||
+    dpl(code) > cpl
+  )
     return raiseError(GP, (selector & 0xfffc) | ext);
   if ((code & ATTR_P) == 0) return raiseError(NP, (selector & 0xfffc) | ext);
   const newCpl = (code & ATTR_CONFORMING) != 0 ? cpl : dpl(code);
@@ -113,8 +150,8 @@ function contributory(vector: u32): bool {
 
 /** Delivers the exception in EXC_VECTOR at RIP; those that come up on the way as the architecture says (SDM volume 3, table 6-5). */
 export function deliverException(): void {
-  let vector = load<u32>(EXC_VECTOR);
-  let error = load<u32>(EXC_ERROR);
+  const vector = load<u32>(EXC_VECTOR);
+  const error = load<u32>(EXC_ERROR);
   store<u32>(DELIVERING, 0);
   deliver(vector, error, NONE, load<u64>(RIP));
 }

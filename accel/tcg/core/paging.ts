@@ -1,6 +1,38 @@
-import { CR0, CR3, CR4, EFER, EFLAGS, RAM_BASE, RAM_HIGH, RAM_LOW, TLB_EXEC, TLB_KERNEL, TLB_USER, TLB_WRITE, TOUCHED, TOUCHED_MAX } from './state';
-import { CR0_PG, CR0_WP, CR4_PGE, CR4_SMEP, EFER_NXE, GP, PTE_A, PTE_ADDRESS, PTE_D, PTE_G, PTE_NX, PTE_P, PTE_PS, PTE_RESERVED, PTE_U, PTE_W, SS } from './bits';
+import {
+  CR0_PG,
+  CR0_WP,
+  CR4_PGE,
+  CR4_SMEP,
+  EFER_NXE,
+  GP,
+  PTE_A,
+  PTE_ADDRESS,
+  PTE_D,
+  PTE_G,
+  PTE_NX,
+  PTE_P,
+  PTE_PS,
+  PTE_RESERVED,
+  PTE_U,
+  PTE_W,
+  SS,
+} from './bits';
 import { pageFault, raiseError } from './exceptions';
+import {
+  CR0,
+  CR3,
+  CR4,
+  EFER,
+  RAM_BASE,
+  RAM_HIGH,
+  RAM_LOW,
+  TLB_EXEC,
+  TLB_KERNEL,
+  TLB_USER,
+  TLB_WRITE,
+  TOUCHED,
+  TOUCHED_MAX,
+} from './state';
 
 export const PAGE_MASK: u64 = 0xfffffffffffff000;
 /** Of a physical address: there is none, an exception was raised. */
@@ -96,12 +128,12 @@ export function translate(va: u64, access: u32, user: bool): u64 {
   if (used != entry) store<u64>(at, used);
   mayWrite = writable && (used & PTE_D) != 0;
   isGlobal = (entry & PTE_G) != 0 && (load<u64>(CR4) & CR4_PGE) != 0;
-  const offset = ((<u64>1 << shift) - 1) & va;
+  const offset = (((<u64>1) << shift) - 1) & va;
   if (shift > 12) {
     largeFrom = min(largeFrom, va - offset);
-    largeTo = max(largeTo, va - offset + ((<u64>1 << shift) - 1));
+    largeTo = max(largeTo, va - offset + (((<u64>1) << shift) - 1));
   }
-  return (entry & PTE_ADDRESS & ~((<u64>1 << shift) - 1)) | offset;
+  return (entry & PTE_ADDRESS & ~(((<u64>1) << shift) - 1)) | offset;
 }
 
 /** Puts the page of the last walk into a TLB: `tlb` is TLB_KERNEL, TLB_USER, one of these plus TLB_WRITE, or TLB_EXEC. */

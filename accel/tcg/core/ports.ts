@@ -1,11 +1,11 @@
-import { CPL, EFLAGS, GPR, SEG_LIMIT, SLOT_SEGBASE } from './state';
-import { IMM } from './record';
 import { FLAG_IOPL, GP } from './bits';
 import { raiseError } from './exceptions';
+import { portIn, portOut } from './host';
 import { failed, readSystem } from './memory';
 import { getRegister, setRegister, sizeOf } from './operands';
+import { IMM } from './record';
 import { protectedMode, SEG_TR, segment } from './segments';
-import { portIn, portOut } from './host';
+import { CPL, EFLAGS, GPR, SEG_LIMIT, SLOT_SEGBASE } from './state';
 
 const RAX: usize = 0;
 const RDX: usize = 16;
@@ -39,7 +39,15 @@ function output(rec: usize, port: u32): void {
   if (portAllowed(port, 1 << size)) portOut(port, 1 << size, <u32>getRegister(RAX, size));
 }
 
-export function op_in_port(rec: usize): void { input(rec, <u32>load<u8>(rec, IMM)); }
-export function op_out_port(rec: usize): void { output(rec, <u32>load<u8>(rec, IMM)); }
-export function op_in_dx(rec: usize): void { input(rec, <u32>getRegister(RDX, 1)); }
-export function op_out_dx(rec: usize): void { output(rec, <u32>getRegister(RDX, 1)); }
+export function op_in_port(rec: usize): void {
+  input(rec, <u32>load<u8>(rec, IMM));
+}
+export function op_out_port(rec: usize): void {
+  output(rec, <u32>load<u8>(rec, IMM));
+}
+export function op_in_dx(rec: usize): void {
+  input(rec, <u32>getRegister(RDX, 1));
+}
+export function op_out_dx(rec: usize): void {
+  output(rec, <u32>getRegister(RDX, 1));
+}

@@ -1,17 +1,46 @@
-import {
-  BUDGET, CPL, CROSSING, EFLAGS, EXEC_KEY, EXIT, EXIT_BREAKPOINT, EXIT_EXCEPTION, EXIT_POLL, EXIT_STEP, FETCH, GPR, INTR, MODE, NMI, NMI_BLOCKED, PENDING,
-  PEND_EXCEPTION, PEND_EXIT, PEND_NONE, PEND_RECORD, PEND_RIP, POLL_RECORD, RIP, SLICE, SLOT_PAGE, TLB_EXEC, TRAP_EXCEPTIONS, TRAP_STEP, TRAPS,
-  DR, HALTED,
-} from './state';
-import { IMM, LENGTH, LINK, NEXT, OFFSET, OP, RECORD_SIZE } from './record';
-import { DB, FLAG_IF, FLAG_TF, UD, GP } from './bits';
+import { DB, FLAG_IF, FLAG_TF, GP, UD } from './bits';
 import { chunkLeft, codePage, dropAll, generation, newChunk, newRecord, PAGE_CROSSED, PAGE_MAP } from './code';
 import { decode, ends, setStepping } from './decode';
-import { EXECUTE, fillTlb, NO_ADDRESS, PAGE_MASK, ramAddress, translate } from './paging';
 import { notEmulated, raise, raiseError } from './exceptions';
-import { deliverException, deliverInterrupt } from './interrupts';
-import { OP_CROSS, OP_LINK, OP_NEXT_PAGE, OP_POLL, OP_STALE, OP_TOO_LONG, OP_UNIMPLEMENTED } from './tables';
 import { poll as hostPoll, takeInterrupt } from './host';
+import { deliverException, deliverInterrupt } from './interrupts';
+import { EXECUTE, fillTlb, NO_ADDRESS, PAGE_MASK, ramAddress, translate } from './paging';
+import { codeBase, here, next, pointerAt } from './position';
+import { LENGTH, LINK, NEXT, OFFSET, OP, RECORD_SIZE } from './record';
+import {
+  BUDGET,
+  CPL,
+  CROSSING,
+  DR,
+  EFLAGS,
+  EXEC_KEY,
+  EXIT,
+  EXIT_EXCEPTION,
+  EXIT_POLL,
+  EXIT_STEP,
+  FETCH,
+  GPR,
+  HALTED,
+  INTR,
+  MODE,
+  NMI,
+  NMI_BLOCKED,
+  PEND_EXCEPTION,
+  PEND_EXIT,
+  PEND_NONE,
+  PEND_RECORD,
+  PEND_RIP,
+  PENDING,
+  POLL_RECORD,
+  RIP,
+  SLICE,
+  SLOT_PAGE,
+  TLB_EXEC,
+  TRAP_EXCEPTIONS,
+  TRAP_STEP,
+  TRAPS,
+} from './state';
+import { OP_CROSS, OP_LINK, OP_NEXT_PAGE, OP_POLL, OP_STALE, OP_TOO_LONG, OP_UNIMPLEMENTED } from './tables';
 
 const PAGE_SIZE: u32 = 4096;
 /** Decoding ahead of execution stops after so many instructions. */
@@ -22,10 +51,7 @@ function codeAddress(va: u64): usize {
   const physical = translate(va, EXECUTE, load<u32>(CPL) == 3);
   if (physical == NO_ADDRESS) return 0;
   const at = ramAddress(physical);
-  if (at == 0) {
-    store<u64>(RIP, va);
-    notEmulated();
-  }
+  if (at == 0) notEmulated();
   return at;
 }
 
@@ -132,11 +158,10 @@ export function op_cross(rec: usize): void {
 
 /** Goes on at an offset of the current page, and remembers the record there in LINK. */
 export function linkTo(rec: usize, offset: u64): void {
-  const to = load<u64>(GPR + SLOT_PAGE) + offset;
-  store<u64>(RIP, to);
+  store<u64>(RIP, pointerAt(offset));
   if (offset < PAGE_SIZE) {
     const before = generation;
-    const found = enter(to);
+    const found = enter(load<u64>(GPR + SLOT_PAGE) + offset);
     if (found != 0 && before == generation) store<usize>(rec, found, LINK);
   }
   store<u32>(PENDING, PEND_RIP);
@@ -147,15 +172,15 @@ export function op_link(rec: usize): void {
 }
 
 export function op_next_page(rec: usize): void {
-  goTo(load<u64>(GPR + SLOT_PAGE) + <u64>load<u16>(rec, NEXT));
+  goTo(next(rec));
 }
 
 export function op_stale(rec: usize): void {
-  goTo(load<u64>(GPR + SLOT_PAGE) + <u64>load<u16>(rec, OFFSET));
+  goTo(here(rec));
 }
 
 export function op_unimplemented(rec: usize): void {
-  store<u64>(RIP, load<u64>(GPR + SLOT_PAGE) + <u64>load<u16>(rec, OFFSET));
+  store<u64>(RIP, here(rec));
   notEmulated();
 }
 
@@ -167,22 +192,22 @@ export function op_too_long(rec: usize): void {
   raiseError(GP, 0);
 }
 
-/** Ends the instruction with execution going on at a virtual address. */
-export function goTo(va: u64): void {
-  store<u64>(RIP, va);
+/** Ends the instruction with execution going on at an instruction pointer. */
+export function goTo(pointer: u64): void {
+  store<u64>(RIP, pointer);
   store<u32>(PENDING, PEND_RIP);
 }
 
 /** Ends the instruction and makes run() return; execution goes on behind it. */
 export function leave(rec: usize, exit: u32): void {
-  store<u64>(RIP, load<u64>(GPR + SLOT_PAGE) + <u64>load<u16>(rec, NEXT));
+  store<u64>(RIP, next(rec));
   store<u32>(EXIT, exit);
   store<u32>(PENDING, PEND_EXIT);
 }
 
 /** The budget is used up at a taken branch to `rec`: a record that ends in settle(). */
 export function poll(rec: usize): usize {
-  store<u64>(RIP, load<u64>(GPR + SLOT_PAGE) + <u64>load<u16>(rec, OFFSET));
+  store<u64>(RIP, here(rec));
   store<u16>(POLL_RECORD, <u16>OP_POLL, OP);
   return POLL_RECORD;
 }
@@ -206,10 +231,14 @@ function takeInterrupts(): void {
   }
 }
 
+function linearMask(): u64 {
+  return load<u32>(MODE) == 0 ? ~0 : 0xffffffff;
+}
+
 /** Executes one instruction apart from all others. The record to go on with, or 0 with PENDING set. */
 function step(): usize {
   setStepping(true);
-  const rip = load<u64>(RIP);
+  const rip = (load<u64>(RIP) + codeBase()) & linearMask();
   const first = codeAddress(rip);
   if (first == 0) {
     setStepping(false);
@@ -249,7 +278,7 @@ export function settle(rec: usize): usize {
     store<u32>(PENDING, PEND_NONE);
     return CROSSING;
   }
-  if (pending == PEND_EXCEPTION) store<u64>(RIP, load<u64>(GPR + SLOT_PAGE) + <u64>load<u16>(rec, OFFSET));
+  if (pending == PEND_EXCEPTION) store<u64>(RIP, here(rec));
   while (true) {
     store<u32>(PENDING, PEND_NONE);
     if (pending == PEND_EXIT) return 0;
@@ -290,7 +319,7 @@ export function settle(rec: usize): usize {
       stepExit = (load<u32>(TRAPS) & TRAP_STEP) != 0;
       found = step();
     } else {
-      found = enter(load<u64>(RIP));
+      found = enter((load<u64>(RIP) + codeBase()) & linearMask());
     }
     if (found != 0) return found;
     pending = load<u32>(PENDING);

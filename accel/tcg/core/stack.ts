@@ -1,14 +1,15 @@
-import { BUDGET, CPL, EFLAGS, GPR, PENDING, PEND_NONE, SEG_SELECTOR, SLOT_PAGE } from './state';
-import { FLAGS, FORM, IMM, NEXT, RM, SCALE } from './record';
-import { FORM_E, FORM_I, FORM_J } from './tables';
-import { failed, probeWrite, read, write } from './memory';
-import { canonical, setOnStackSegment } from './paging';
-import { FLAG_AC, FLAG_IF, FLAG_IOPL, FLAG_RF, FLAG_VM, FLAGS_ARITHMETIC, FLAGS_FREE, GP } from './bits';
+import { FLAG_IF, FLAG_IOPL, FLAG_RF, FLAG_VM, FLAGS_FREE, GP } from './bits';
 import { raiseError } from './exceptions';
 import { condition, getRflags, setFlags } from './flags';
+import { failed, probeWrite, read, write } from './memory';
 import { getE, getRegister, maskOf, setE, setRegister, sizeOf, unsupported } from './operands';
+import { canonical, setOnStackSegment } from './paging';
+import { next, pointerAt } from './position';
+import { FLAGS, FORM, IMM, SCALE } from './record';
+import { loadDataSegment, selectorOf, stackBase, stackSize } from './segments';
 import { goTo, linkTo } from './settle';
-import { loadDataSegment, pointerMask, protectedMode, segment, selectorOf, SEG_SS, stackBase, stackSize } from './segments';
+import { BUDGET, CPL, EFLAGS, GPR } from './state';
+import { FORM_I } from './tables';
 
 const RSP: usize = 32;
 const RBP: usize = 40;
@@ -142,18 +143,12 @@ export function op_popf(rec: usize): void {
 
 // --- Near branches ---
 
-/** Virtual address behind the instruction. */
-export function next(rec: usize): u64 {
-  return load<u64>(GPR + SLOT_PAGE) + <u64>load<u16>(rec, NEXT);
-}
-
 /** Takes a relative branch. */
 function branch(rec: usize): void {
-  const mask = pointerMask();
   const offset = load<u64>(rec, IMM);
-  const to = load<u64>(GPR + SLOT_PAGE) + offset;
-  if ((sizeOf(rec) == 1 ? to & 0xffff : to & mask) != to) return goTo(sizeOf(rec) == 1 ? to & 0xffff : to & mask);
-  linkTo(rec, offset);
+  const to = pointerAt(offset);
+  if (sizeOf(rec) == 1 && to > 0xffff) goTo(to & 0xffff);
+  else linkTo(rec, offset);
 }
 
 export function op_jmp(rec: usize): void {
@@ -210,9 +205,15 @@ function loopWhile(rec: usize, also: bool): void {
   if (count != 0 && also) branch(rec);
 }
 
-export function op_loop(rec: usize): void { loopWhile(rec, true); }
-export function op_loope(rec: usize): void { loopWhile(rec, condition(4)); }
-export function op_loopne(rec: usize): void { loopWhile(rec, condition(5)); }
+export function op_loop(rec: usize): void {
+  loopWhile(rec, true);
+}
+export function op_loope(rec: usize): void {
+  loopWhile(rec, condition(4));
+}
+export function op_loopne(rec: usize): void {
+  loopWhile(rec, condition(5));
+}
 
 export function op_jrcxz(rec: usize): void {
   if (getRegister(RCX, counterSize(rec)) == 0) branch(rec);

@@ -1,30 +1,99 @@
 import {
-  BUDGET, CPL, CR0, CR2, CR3, CR4, DR, EFER, EFLAGS, EXIT_HALT, EXIT_YIELD, FMASK, GDT_BASE, GDT_LIMIT, GPR, HALTED, IDT_BASE, IDT_LIMIT, INTR, KERNEL_GS_BASE,
-  LSTAR, MODE, PAT, PENDING, RESULT, SEG_ATTRIBUTES, SEG_LIMIT, SLOT_SEGBASE, STAR, CSTAR, SYSENTER_CS, SYSENTER_EIP, SYSENTER_ESP, TSC_AUX, YIELDS,
-} from './state';
-import { IMM, OP, RECORD_SIZE, REG, RM } from './record';
-import {
-  CR0_ET, CR0_NE, CR0_PE, CR0_PG, CR0_TS, CR0_VALID, CR0_WP, CR4_FSGSBASE, CR4_PAE, CR4_PGE, CR4_SMEP, CR4_TSD, CR4_VALID, EFER_LMA, EFER_LME, EFER_NXE, EFER_SCE,
-  FLAG_IF, FLAG_IOPL, GP, NP, UD,
+  CR0_ET,
+  CR0_PE,
+  CR0_PG,
+  CR0_TS,
+  CR0_VALID,
+  CR0_WP,
+  CR4_FSGSBASE,
+  CR4_PAE,
+  CR4_TSD,
+  CR4_VALID,
+  EFER_LMA,
+  EFER_LME,
+  EFER_NXE,
+  EFER_SCE,
+  FLAG_IF,
+  FLAG_IOPL,
+  GP,
+  NP,
+  UD,
 } from './bits';
 import { raise, raiseError } from './exceptions';
-import { address, failed, read, readSystem, write, writeAs } from './memory';
 import { getFlags, setFlags } from './flags';
-import { getE, getG, getRegister, isMemory, maskOf, setE, setG, setRegister, sizeOf, unsupported } from './operands';
-import { flushAll, flushLocal, flushPage } from './paging';
-import { goTo, leave } from './settle';
-import { next } from './stack';
-import {
-  ATTR_CODE, ATTR_CONFORMING, ATTR_L, ATTR_P, ATTR_S, ATTR_WRITABLE, attributes, attributesOf, baseOf, descriptor, descriptorAddress, dpl, limitOf, loadDataSegment,
-  longMode, protectedMode, readDescriptor, SEG_CS, SEG_FS, SEG_GS, SEG_LDT, SEG_SS, SEG_TR, segment, selectorOf, setSegment, updateMode,
-} from './segments';
 import { cpuid, getTaskPriority, random, readMsr, setTaskPriority, tsc, writeMsr } from './host';
-import { TLB_KERNEL } from './state';
+import { address, failed, read, readSystem, write, writeAs } from './memory';
+import { getE, getRegister, isMemory, setE, setG, setRegister, sizeOf, unsupported } from './operands';
+import { flushAll, flushLocal, flushPage } from './paging';
+import { next } from './position';
+import { REG, RM } from './record';
+import {
+  ATTR_CODE,
+  ATTR_CONFORMING,
+  ATTR_P,
+  ATTR_S,
+  ATTR_WRITABLE,
+  attributes,
+  baseOf,
+  descriptor,
+  descriptorAddress,
+  dpl,
+  limitOf,
+  loadDataSegment,
+  longMode,
+  protectedMode,
+  readDescriptor,
+  SEG_CS,
+  SEG_FS,
+  SEG_GS,
+  SEG_LDT,
+  SEG_TR,
+  segment,
+  selectorOf,
+  setSegment,
+  updateMode,
+} from './segments';
+import { goTo, leave } from './settle';
+import {
+  BUDGET,
+  CPL,
+  CR0,
+  CR2,
+  CR3,
+  CR4,
+  CSTAR,
+  DR,
+  EFER,
+  EFLAGS,
+  EXIT_HALT,
+  EXIT_YIELD,
+  FMASK,
+  GDT_BASE,
+  GDT_LIMIT,
+  GPR,
+  HALTED,
+  IDT_BASE,
+  IDT_LIMIT,
+  KERNEL_GS_BASE,
+  LSTAR,
+  MODE,
+  PAT,
+  RESULT,
+  SEG_LIMIT,
+  SLOT_SEGBASE,
+  STAR,
+  SYSENTER_CS,
+  SYSENTER_EIP,
+  SYSENTER_ESP,
+  TLB_KERNEL,
+  TSC_AUX,
+  YIELDS,
+} from './state';
 
-const RAX: usize = 0;
-const RCX: usize = 8;
-const RDX: usize = 16;
-const RBX: usize = 24;
+const _RAX: usize = 0;
+const _RCX: usize = 8;
+const _RDX: usize = 16;
+const _RBX: usize = 24;
 
 /** Whether the privilege is 0; raises #GP(0) when not. */
 function privileged(): bool {
@@ -72,10 +141,18 @@ function writeBase(rec: usize, index: u32): void {
   store<u64>(GPR + SLOT_SEGBASE + index * 8, value);
 }
 
-export function op_rdfsbase(rec: usize): void { readBase(rec, SEG_FS); }
-export function op_rdgsbase(rec: usize): void { readBase(rec, SEG_GS); }
-export function op_wrfsbase(rec: usize): void { writeBase(rec, SEG_FS); }
-export function op_wrgsbase(rec: usize): void { writeBase(rec, SEG_GS); }
+export function op_rdfsbase(rec: usize): void {
+  readBase(rec, SEG_FS);
+}
+export function op_rdgsbase(rec: usize): void {
+  readBase(rec, SEG_GS);
+}
+export function op_wrfsbase(rec: usize): void {
+  writeBase(rec, SEG_FS);
+}
+export function op_wrgsbase(rec: usize): void {
+  writeBase(rec, SEG_GS);
+}
 
 function canonical(value: u64): bool {
   return <u64>(<i64>(value << 16) >> 16) == value;
@@ -89,8 +166,12 @@ function storeTable(rec: usize, base: u64, limit: u32): void {
   if (!failed()) write(at + 2, load<u32>(MODE) == 0 ? 3 : 2, base);
 }
 
-export function op_sgdt(rec: usize): void { storeTable(rec, load<u64>(GDT_BASE), load<u32>(GDT_LIMIT)); }
-export function op_sidt(rec: usize): void { storeTable(rec, load<u64>(IDT_BASE), load<u32>(IDT_LIMIT)); }
+export function op_sgdt(rec: usize): void {
+  storeTable(rec, load<u64>(GDT_BASE), load<u32>(GDT_LIMIT));
+}
+export function op_sidt(rec: usize): void {
+  storeTable(rec, load<u64>(IDT_BASE), load<u32>(IDT_LIMIT));
+}
 
 function loadTable(rec: usize, to: usize): void {
   if (!privileged()) return;
@@ -105,11 +186,19 @@ function loadTable(rec: usize, to: usize): void {
   store<u32>(to + 8, <u32>limit);
 }
 
-export function op_lgdt(rec: usize): void { loadTable(rec, GDT_BASE); }
-export function op_lidt(rec: usize): void { loadTable(rec, IDT_BASE); }
+export function op_lgdt(rec: usize): void {
+  loadTable(rec, GDT_BASE);
+}
+export function op_lidt(rec: usize): void {
+  loadTable(rec, IDT_BASE);
+}
 
-export function op_sldt(rec: usize): void { storeSelector(rec, SEG_LDT); }
-export function op_str(rec: usize): void { storeSelector(rec, SEG_TR); }
+export function op_sldt(rec: usize): void {
+  storeSelector(rec, SEG_LDT);
+}
+export function op_str(rec: usize): void {
+  storeSelector(rec, SEG_TR);
+}
 
 function storeSelector(rec: usize, index: u32): void {
   if (!protectedMode()) return raise(UD);
@@ -147,8 +236,12 @@ function loadSystemSegment(rec: usize, index: u32): void {
   setSegment(index, selector, base, limitOf(descriptor), attr | (index == SEG_TR ? 2 : 0));
 }
 
-export function op_lldt(rec: usize): void { loadSystemSegment(rec, SEG_LDT); }
-export function op_ltr(rec: usize): void { loadSystemSegment(rec, SEG_TR); }
+export function op_lldt(rec: usize): void {
+  loadSystemSegment(rec, SEG_LDT);
+}
+export function op_ltr(rec: usize): void {
+  loadSystemSegment(rec, SEG_TR);
+}
 
 function setZero(on: bool): void {
   setFlags((getFlags() & ~(<u64>0x40)) | (on ? 0x40 : 0));
@@ -177,12 +270,19 @@ function verify(rec: usize, forWrite: bool): void {
   if (failed()) return;
   const attr = attributes(descriptor);
   let ok = known && (attr & ATTR_S) != 0 && visible(selector);
-  if (ok) ok = forWrite ? (attr & (ATTR_CODE | ATTR_WRITABLE)) == ATTR_WRITABLE : (attr & ATTR_CODE) == 0 || (attr & ATTR_WRITABLE) != 0;
+  if (ok)
+    ok = forWrite
+      ? (attr & (ATTR_CODE | ATTR_WRITABLE)) == ATTR_WRITABLE
+      : (attr & ATTR_CODE) == 0 || (attr & ATTR_WRITABLE) != 0;
   setZero(ok);
 }
 
-export function op_verr(rec: usize): void { verify(rec, false); }
-export function op_verw(rec: usize): void { verify(rec, true); }
+export function op_verr(rec: usize): void {
+  verify(rec, false);
+}
+export function op_verw(rec: usize): void {
+  verify(rec, true);
+}
 
 function loadPart(rec: usize, limitWanted: bool): void {
   if (!protectedMode()) return raise(UD);
@@ -195,22 +295,27 @@ function loadPart(rec: usize, limitWanted: bool): void {
   if (ok && (attr & ATTR_S) == 0) {
     // In long mode: LDT and TSS; LAR also call gates.
     const type = attr & 15;
-    ok = type == 2 || type == 9 || type == 11 || (!longMode() && (type == 1 || type == 3)) || (!limitWanted && type == 12);
+    ok =
+      type == 2 || type == 9 || type == 11 || (!longMode() && (type == 1 || type == 3)) || (!limitWanted && type == 12);
   }
   setZero(ok);
   if (!ok) return;
   setG(rec, sizeOf(rec), limitWanted ? <u64>limitOf(descriptor) : (descriptor >> 32) & 0xffff00);
 }
 
-export function op_lar(rec: usize): void { loadPart(rec, false); }
-export function op_lsl(rec: usize): void { loadPart(rec, true); }
+export function op_lar(rec: usize): void {
+  loadPart(rec, false);
+}
+export function op_lsl(rec: usize): void {
+  loadPart(rec, true);
+}
 
 // --- Control and debug registers ---
 
 function setCr0(value: u64): bool {
   const old = load<u64>(CR0);
   const enabling = (value & CR0_PG) != 0 && (old & CR0_PG) == 0;
-  if ((value >> 32) != 0 || ((value & CR0_PG) != 0 && (value & CR0_PE) == 0)) {
+  if (value >> 32 != 0 || ((value & CR0_PG) != 0 && (value & CR0_PE) == 0)) {
     raiseError(GP, 0);
     return false;
   }
@@ -318,11 +423,17 @@ export function op_invlpg(rec: usize): void {
   goTo(next(rec));
 }
 
-export function op_privileged_nop(rec: usize): void { privileged(); }
+export function op_privileged_nop(rec: usize): void {
+  privileged();
+}
 
-export function op_clflush(rec: usize): void { getE(rec, 0); }
+export function op_clflush(rec: usize): void {
+  getE(rec, 0);
+}
 
-export function op_fence(rec: usize): void { atomic.fence(); }
+export function op_fence(rec: usize): void {
+  atomic.fence();
+}
 
 // --- Interrupts ---
 
@@ -386,7 +497,9 @@ export function op_rdtscp(rec: usize): void {
   store<u64>(GPR + 8, load<u64>(TSC_AUX) & 0xffffffff);
 }
 
-export function op_rdpmc(rec: usize): void { raiseError(GP, 0); }
+export function op_rdpmc(rec: usize): void {
+  raiseError(GP, 0);
+}
 
 export function op_rdrand(rec: usize): void {
   random();
@@ -409,20 +522,34 @@ const MSR_TSC_AUX: u32 = 0xc0000103;
 /** Where the core itself keeps an MSR; 0 for those of the host. */
 function registerOfMsr(index: u32): usize {
   switch (index) {
-    case MSR_SYSENTER_CS: return SYSENTER_CS;
-    case MSR_SYSENTER_CS + 1: return SYSENTER_ESP;
-    case MSR_SYSENTER_CS + 2: return SYSENTER_EIP;
-    case MSR_PAT: return PAT;
-    case MSR_EFER: return EFER;
-    case MSR_STAR: return STAR;
-    case MSR_LSTAR: return LSTAR;
-    case MSR_CSTAR: return CSTAR;
-    case MSR_FMASK: return FMASK;
-    case MSR_FS_BASE: return GPR + SLOT_SEGBASE + SEG_FS * 8;
-    case MSR_GS_BASE: return GPR + SLOT_SEGBASE + SEG_GS * 8;
-    case MSR_KERNEL_GS_BASE: return KERNEL_GS_BASE;
-    case MSR_TSC_AUX: return TSC_AUX;
-    default: return 0;
+    case MSR_SYSENTER_CS:
+      return SYSENTER_CS;
+    case MSR_SYSENTER_CS + 1:
+      return SYSENTER_ESP;
+    case MSR_SYSENTER_CS + 2:
+      return SYSENTER_EIP;
+    case MSR_PAT:
+      return PAT;
+    case MSR_EFER:
+      return EFER;
+    case MSR_STAR:
+      return STAR;
+    case MSR_LSTAR:
+      return LSTAR;
+    case MSR_CSTAR:
+      return CSTAR;
+    case MSR_FMASK:
+      return FMASK;
+    case MSR_FS_BASE:
+      return GPR + SLOT_SEGBASE + SEG_FS * 8;
+    case MSR_GS_BASE:
+      return GPR + SLOT_SEGBASE + SEG_GS * 8;
+    case MSR_KERNEL_GS_BASE:
+      return KERNEL_GS_BASE;
+    case MSR_TSC_AUX:
+      return TSC_AUX;
+    default:
+      return 0;
   }
 }
 
@@ -438,7 +565,7 @@ export function op_rdmsr(rec: usize): void {
 export function op_wrmsr(rec: usize): void {
   if (!privileged()) return;
   const index = load<u32>(GPR + 8);
-  const value = <u64>load<u32>(GPR) | (<u64>load<u32>(GPR + 16) << 32);
+  const value = <u64>load<u32>(GPR) | ((<u64>load<u32>(GPR + 16)) << 32);
   const at = registerOfMsr(index);
   if (at == EFER) {
     const old = load<u64>(EFER);
@@ -453,7 +580,12 @@ export function op_wrmsr(rec: usize): void {
     }
     store<u64>(PAT, value);
   } else if (at != 0) {
-    const isAddress = index == MSR_LSTAR || index == MSR_CSTAR || (index >= MSR_FS_BASE && index <= MSR_KERNEL_GS_BASE) || index == MSR_SYSENTER_CS + 1 || index == MSR_SYSENTER_CS + 2;
+    const isAddress =
+      index == MSR_LSTAR ||
+      index == MSR_CSTAR ||
+      (index >= MSR_FS_BASE && index <= MSR_KERNEL_GS_BASE) ||
+      index == MSR_SYSENTER_CS + 1 ||
+      index == MSR_SYSENTER_CS + 2;
     if (isAddress && !canonical(value)) return raiseError(GP, 0);
     store<u64>(at, value);
   } else {

@@ -127,7 +127,7 @@ function saveExtended(rec: usize, optimized: bool): void {
   if (failed()) return;
   const mask = requested();
   const used = inUse();
-  const present = (load<u64>(SAVE_AREA) & ~<u64>mask) | (mask & used);
+  const present = (load<u64>(SAVE_AREA) & ~(<u64>mask)) | (mask & used);
   const parts = optimized ? mask & used : mask;
   const registers = xmmRegisters();
   memory.fill(SAVE_AREA, 0, 32);
@@ -206,7 +206,7 @@ export function xgetbv(_rec: usize): void {
 
 export function xsetbv(_rec: usize): void {
   if (!isXcr0()) return;
-  const value = <u64>load<u32>(GPR) | (<u64>load<u32>(GPR + 16) << 32);
-  if (load<u32>(CPL) !== 0 || !(value & X87) || value & ~<u64>(X87 | SSE)) raiseError(GP, 0);
+  const value = <u64>load<u32>(GPR) | ((<u64>load<u32>(GPR + 16)) << 32);
+  if (load<u32>(CPL) !== 0 || !(value & X87) || value & ~(<u64>(X87 | SSE))) raiseError(GP, 0);
   else store<u64>(XCR0, value);
 }
