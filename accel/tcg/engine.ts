@@ -380,7 +380,7 @@ export class Engine implements CoreHost {
   portIn(port: number, size: number): number {
     const data = this.#bytesOf(size);
     busAt(this.#ports, port).read(port, data);
-    return littleEndian(data);
+    return numberOf(data);
   }
 
   portOut(port: number, size: number, value: number): void {
@@ -395,7 +395,7 @@ export class Engine implements CoreHost {
     const offset = address - LOCAL_APIC;
     if (offset >= 0 && offset < APIC_SIZE) this.#chips.apic(this.#current).read(offset, data);
     else busAt(this.#mmio, address).read(address, data);
-    return littleEndian(data);
+    return numberOf(data);
   }
 
   mmioWrite(address: number, size: number, value: number): void {
@@ -458,7 +458,7 @@ function busAt([chips, board]: readonly [IoBus, IoBus], address: number): IoBus 
 
 const ADDRESS_BITS = 0x000ffffffffff000n;
 
-function littleEndian(data: Uint8Array): number {
+function numberOf(data: Uint8Array): number {
   let value = 0;
   for (let i = data.length - 1; i >= 0; i--) value = (value << 8) | (data[i] ?? 0);
   return value;

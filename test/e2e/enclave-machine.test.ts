@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { createConnection } from 'node:net';
 import { join } from 'node:path';
@@ -239,7 +239,7 @@ enclave(
       socket.setEncoding('utf8').on('data', (piece: string) => {
         received += piece;
       });
-      socket.write('CONNECT 5000\n');
+      socket.write('CONNECT 5005\n');
       await eventually('OK', () => /^OK \d+\n$/.test(received), 20_000);
       received = '';
       socket.write(word);
@@ -251,6 +251,36 @@ enclave(
     assert.is(machine.console, 'cid 10\nheartbeat\nready\ndone\n');
   },
 );
+
+test("QEMU's documented form: vsock ends in a vhost-user process, which reaches the guest", async () => {
+  if (missing !== undefined) {
+    console.log(`SKIP ${missing}`);
+    return;
+  }
+  const socket = join(scratchDir(), 'vhost4.socket');
+  const peer = spawn('python3', ['test/e2e/virtio/vhost_user_vsock.py', socket, '4'], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
+  let said = '';
+  peer.stdout.setEncoding('utf8').on('data', (piece: string) => {
+    said += piece;
+  });
+  await eventually('the back end', () => said !== '', 20_000);
+  const machine = new EnclaveProcess({
+    program: 'vsock',
+    cmdline: 'connections=2',
+    machine: 'vsock=c,id=hello-world',
+    args: ['-chardev', `socket,id=c,path=${socket}`],
+  });
+  try {
+    await machine.says('cid 4\nno heartbeat\nready\n');
+    peer.stdin.write('dial 5005 over two processes\n');
+    await eventually('the echo', () => said.includes('over two processes'), 20_000);
+  } finally {
+    await machine.stop();
+    peer.kill('SIGKILL');
+  }
+});
 
 enclave(
   'the monitor shows virtio devices as their driver left them',

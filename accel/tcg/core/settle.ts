@@ -7,7 +7,7 @@ import { poll as hostPoll, takeInterrupt } from './host';
 import { deliverException, deliverInterrupt } from './interrupts';
 import { EXECUTE, fillTlb, NO_ADDRESS, PAGE_MASK, ramAddress, translate } from './paging';
 import { codeBase, here, next, pointerAt } from './position';
-import { IMM, LENGTH, LINK, NEXT, OFFSET, OP, RECORD_SIZE } from './record';
+import { LENGTH, LINK, NEXT, OFFSET, OP, RECORD_SIZE } from './record';
 import {
   BUDGET,
   CPL,
@@ -16,7 +16,6 @@ import {
   EFLAGS,
   EXEC_KEY,
   EXIT,
-  EXIT_BREAKPOINT,
   EXIT_EXCEPTION,
   EXIT_POLL,
   EXIT_STEP,
