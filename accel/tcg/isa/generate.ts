@@ -78,7 +78,7 @@ function tables({ trees, entries, handlers, hotCount }: Numbering): string {
     ...Object.entries(immediateKinds).map(([name, i]) => `export const IMM_${name.toUpperCase()}: u32 = ${i};`),
     ...Object.entries(sizeKinds).map(([name, i]) => `export const SIZE_${name.toUpperCase()}: u32 = ${i};`),
     ...Object.entries(registerClasses).map(([name, i]) => `export const CLASS_${name.toUpperCase()}: u32 = ${i};`),
-    ...['stale', 'link', 'next_page', 'cross', 'poll', 'unimplemented', 'invalid', 'too_long'].map(
+    ...['stale', 'link', 'next_page', 'cross', 'poll', 'unimplemented', 'invalid', 'too_long', 'breakpoint'].map(
       (name) => `export const OP_${name.toUpperCase()}: u32 = ${special(name)};`,
     ),
   ].join('\n')}\n`;
