@@ -1,4 +1,5 @@
 import { codeWritten, hasCode } from './code';
+import { TOUCH_READ, TOUCH_WRITE, touch, watchedPage } from './debug';
 import { mmioRead, mmioWrite } from './host';
 import {
   fillTlb,
@@ -80,7 +81,7 @@ function translateRead(va: u64, tlb: usize): u64 {
   const physical = translate(va, READ, tlb == TLB_USER);
   if (physical == NO_ADDRESS) return physical;
   const page = ramAddress(physical & PAGE_MASK);
-  if (page != 0) {
+  if (page != 0 && !watchedPage(va)) {
     const addend = page - <u32>(va & PAGE_MASK);
     const writable = mayWrite && !hasCode(page);
     fillTlb(tlb, va, 0, addend);
@@ -93,7 +94,7 @@ function translateWrite(va: u64, tlb: usize): u64 {
   const physical = translate(va, WRITE, tlb == TLB_USER);
   if (physical == NO_ADDRESS) return physical;
   const page = ramAddress(physical & PAGE_MASK);
-  if (page != 0 && !hasCode(page)) fillTlb(tlb + TLB_WRITE, va, 0, page - <u32>(va & PAGE_MASK));
+  if (page != 0 && !hasCode(page) && !watchedPage(va)) fillTlb(tlb + TLB_WRITE, va, 0, page - <u32>(va & PAGE_MASK));
   return physical;
 }
 
@@ -104,10 +105,10 @@ export function readAs(va: u64, size: u32, tlb: usize): u64 {
   if (load<u64>(e) == ((va + last) & PAGE_MASK)) return loadSize(<usize>va + load<usize>(e, 8), size);
   const first = translateRead(va, tlb);
   if (first == NO_ADDRESS) return 0;
-  if ((va & 0xfff) + last < 4096) return readPhysical(first, size);
+  if ((va & 0xfff) + last < 4096) return touch(va, last + 1, TOUCH_READ) ? 0 : readPhysical(first, size);
   const boundary = (va + last) & PAGE_MASK;
   const second = translateRead(boundary, tlb);
-  if (second == NO_ADDRESS) return 0;
+  if (second == NO_ADDRESS || touch(va, last + 1, TOUCH_READ)) return 0;
   let value: u64 = 0;
   for (let i: u64 = 0; i <= last; i++) {
     const at = va + i;
@@ -124,10 +125,13 @@ export function writeAs(va: u64, size: u32, value: u64, tlb: usize): void {
     return storeSize(<usize>va + load<usize>(e, TLB_WRITE + 8), size, value);
   const first = translateWrite(va, tlb);
   if (first == NO_ADDRESS) return;
-  if ((va & 0xfff) + last < 4096) return writePhysical(first, size, value);
+  if ((va & 0xfff) + last < 4096) {
+    if (!touch(va, last + 1, TOUCH_WRITE)) writePhysical(first, size, value);
+    return;
+  }
   const boundary = (va + last) & PAGE_MASK;
   const second = translateWrite(boundary, tlb);
-  if (second == NO_ADDRESS) return;
+  if (second == NO_ADDRESS || touch(va, last + 1, TOUCH_WRITE)) return;
   for (let i: u64 = 0; i <= last; i++) {
     const at = va + i;
     writePhysical(at < boundary ? first + i : second + (at - boundary), 0, value >> (8 * i));
@@ -148,7 +152,8 @@ export function probeWrite(va: u64, length: u64): bool {
   const e: usize = ((<usize>va >>> 8) & 0xfff0) + tlb;
   if (load<u64>(e, TLB_WRITE) == ((va + length - 1) & PAGE_MASK)) return true;
   if (translateWrite(va, tlb) == NO_ADDRESS) return false;
-  return (va & 0xfff) + length <= 4096 || translateWrite((va + length - 1) & PAGE_MASK, tlb) != NO_ADDRESS;
+  if ((va & 0xfff) + length > 4096 && translateWrite((va + length - 1) & PAGE_MASK, tlb) == NO_ADDRESS) return false;
+  return !touch(va, length, TOUCH_WRITE);
 }
 
 export function probeRead(va: u64, length: u64): bool {
@@ -156,7 +161,8 @@ export function probeRead(va: u64, length: u64): bool {
   const e: usize = ((<usize>va >>> 8) & 0xfff0) + tlb;
   if (load<u64>(e) == ((va + length - 1) & PAGE_MASK)) return true;
   if (translateRead(va, tlb) == NO_ADDRESS) return false;
-  return (va & 0xfff) + length <= 4096 || translateRead((va + length - 1) & PAGE_MASK, tlb) != NO_ADDRESS;
+  if ((va & 0xfff) + length > 4096 && translateRead((va + length - 1) & PAGE_MASK, tlb) == NO_ADDRESS) return false;
+  return !touch(va, length, TOUCH_READ);
 }
 
 /** Reads a value that will be written back: no write to it can fail then. */
