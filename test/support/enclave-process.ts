@@ -11,8 +11,12 @@ import { scratchDir } from './scratch.js';
 /** Programs of test/guests/programs. */
 export type GuestProgram = 'hello' | 'memory' | 'interrupts' | 'smp' | 'nsm' | 'vsock';
 
-/** Why machines that execute code cannot run here, undefined when they can. */
-export function enclaveMissing(): string | undefined {
+export const accelerators = ['kvm', 'tcg'] as const;
+export type EnclaveAccelerator = (typeof accelerators)[number];
+
+/** Why an accelerator cannot run here, undefined when it can. */
+export function enclaveMissing(accelerator: EnclaveAccelerator = 'kvm'): string | undefined {
+  if (accelerator === 'tcg') return undefined;
   try {
     closeSync(openSync('/dev/kvm', constants.O_RDWR));
     return undefined;
@@ -26,6 +30,8 @@ export function guestProgram(name: GuestProgram): string {
 }
 
 export interface EnclaveOptions {
+  /** `kvm` by default. */
+  readonly accelerator?: EnclaveAccelerator;
   readonly program: GuestProgram;
   /** Command line of the image. */
   readonly cmdline?: string;
@@ -41,6 +47,7 @@ export interface EnclaveOptions {
 export class EnclaveProcess {
   readonly dir = scratchDir();
   readonly image = join(this.dir, 'guest.eif');
+  readonly accelerator: EnclaveAccelerator;
   readonly child: ChildProcess;
   readonly exited: Promise<number | null>;
   /** What the guest wrote. */
@@ -48,7 +55,16 @@ export class EnclaveProcess {
   stderr = '';
   readonly #qmpSocket = join(this.dir, 'qmp.sock');
 
-  constructor({ program, cmdline = 'console=ttyS0', machine = '', args = [], serial = 'stdio' }: EnclaveOptions) {
+  constructor(options: EnclaveOptions) {
+    const {
+      accelerator = 'kvm',
+      program,
+      cmdline = 'console=ttyS0',
+      machine = '',
+      args = [],
+      serial = 'stdio',
+    } = options;
+    this.accelerator = accelerator;
     const sections = [
       { type: 1, bytes: readFileSync(guestProgram(program)) },
       { type: 2, bytes: text(cmdline) },
@@ -57,7 +73,7 @@ export class EnclaveProcess {
     ];
     writeFileSync(this.image, makeImage({ sections }));
     const here = (arg: string) => arg.replaceAll('DIR', this.dir);
-    const own = ['-M', `nitro-enclave${machine === '' ? '' : `,${machine}`}`, '-accel', 'kvm', '-m', '64M'];
+    const own = ['-M', `nitro-enclave${machine === '' ? '' : `,${machine}`}`, '-accel', accelerator, '-m', '64M'];
     const quiet = ['-nodefaults', '-display', 'none', '-serial', here(serial), '-kernel', this.image];
     const monitor = ['-qmp', `unix:${this.#qmpSocket},server=on,wait=off`];
     this.child = spawn(process.execPath, [emulatorPath(), ...own, ...quiet, ...monitor, ...args.map(here)]);
