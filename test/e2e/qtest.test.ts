@@ -7,6 +7,7 @@ import * as assert from 'uvu/assert';
 import { deadline, eventually } from '../support/deadline.js';
 import { emulatorPath } from '../support/emulator.js';
 import { elfImage } from '../support/i386-kernels.js';
+import { connectQmp } from '../support/qmp-connection.js';
 import { QtestClient } from '../support/qtest-client.js';
 import { scratchDir } from '../support/scratch.js';
 import { comparable, uartScript } from '../support/uart-scripts.js';
@@ -14,7 +15,7 @@ import { comparable, uartScript } from '../support/uart-scripts.js';
 const QEMU = 'qemu-system-x86_64';
 const KERNEL = 0x100000;
 const TRANSPORT = 0xfeb00000;
-const quiet = ['-nodefaults', '-display', 'none', '-no-reboot'];
+const quiet = ['-nodefaults', '-display', 'none'];
 // Debian's QEMU has no accelerator qtest; its CPU stands still.
 const stopped = ['-accel', 'tcg', '-S'];
 
@@ -260,8 +261,26 @@ test('the NSM answers a request that a test puts into its queue', async () => {
   await stop();
 });
 
+test('the monitor is there: registers of the first instruction, reset of chips, RAM and devices', async () => {
+  const driven = enclave('-serial', 'null', '-smp', '2', '-qmp', 'unix:DIR/qmp,server=on,wait=off');
+  const { client } = driven;
+  await client.ask('outb 0x21 0x5a');
+  await client.ask('outb 0x3ff 0x77');
+  await client.ask(`writeb ${KERNEL} 0`);
+  const qmp = await connectQmp(driven.file('qmp'), driven.exited);
+  assert.match(await qmp.hmp('info registers'), /^RIP=0000000000100000 .* HLT=1$/m);
+  assert.match(await qmp.hmp('xp /1bx 0x100000'), /0x00/);
+  await qmp.run('system_reset');
+  await qmp.event('RESET');
+  assert.is(await client.value('inb 0x21'), 0);
+  assert.is(await client.value('inb 0x3ff'), 0);
+  assert.is(await client.value(`readb ${KERNEL}`), 't'.charCodeAt(0));
+  qmp.close();
+  await driven.stop();
+});
+
 test('a guest that resets ends the program with -no-reboot', async () => {
-  const driven = enclave();
+  const driven = enclave('-no-reboot');
   await driven.client.ask('outb 0x64 0xfe');
   const [status] = await deadline('the end', driven.exited, 30_000);
   assert.is(status, 0, driven.stderr);
