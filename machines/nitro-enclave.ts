@@ -144,7 +144,7 @@ export default async function nitroEnclave(api: ModuleApi): Promise<void> {
 
     /** @throws QemuError for an image that is not the one that was measured */
     async #load(): Promise<LoadedGuest> {
-      const { transports } = this.#built(this.#board);
+      const { transports, panicPort } = this.#built(this.#board);
       const told = this.has('acpi') || this.isOn('auto-kernel-cmdline');
       const named = told ? transports.filter(({ device }) => device !== undefined) : [];
       const guest = await i386.loadGuest({
@@ -155,6 +155,7 @@ export default async function nitroEnclave(api: ModuleApi): Promise<void> {
         cpus: this.smp.cpus,
         acpi: this.has('acpi'),
         virtioSlots: named.map(({ slot }) => slot.index),
+        panicPort: panicPort(),
         warn: (text) => system.report.warn(text),
       });
       const { image } = this.#enclave ?? {};

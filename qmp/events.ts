@@ -12,6 +12,7 @@ import {
 } from '../src/qom/qapi.js';
 import { causedByGuest, type SystemEvent } from '../src/system/events.js';
 import type { JsonObject } from '../src/system/json.js';
+import { GuestPanic } from './guest-panic.js';
 import { ShutdownCause } from './types.js';
 
 /** A QMP event, declared once; query-qmp-schema and the typed client derive from it. */
@@ -43,6 +44,9 @@ export const events = [
   defineEvent('STOP', 'The machine was paused.', empty),
   defineEvent('RESUME', 'The machine runs on.', empty),
   defineEvent('WAKEUP', 'The guest woke up.', empty),
+  defineEvent('GUEST_PANICKED', 'The guest has panicked.', GuestPanic),
+  defineEvent('GUEST_CRASHLOADED', 'The guest has panicked, and its crash kernel takes over.', GuestPanic),
+  defineEvent('GUEST_PVSHUTDOWN', 'The guest shuts down by its panic device.', empty),
   defineEvent('DEVICE_DELETED', 'A device was unplugged and its id is free again.', deviceAndPath),
   defineEvent('DEVICE_UNPLUG_GUEST_ERROR', 'The guest refused to let a device go.', deviceAndPath),
   defineEvent(
@@ -92,6 +96,12 @@ export function qmpEvent(event: SystemEvent): QmpEvent {
       return { name: 'POWERDOWN' };
     case 'wakeup':
       return { name: 'WAKEUP' };
+    case 'guest-panicked':
+      return { name: 'GUEST_PANICKED', data: { action: event.action } };
+    case 'guest-crashloaded':
+      return { name: 'GUEST_CRASHLOADED', data: { action: event.action } };
+    case 'guest-pvshutdown':
+      return { name: 'GUEST_PVSHUTDOWN' };
     case 'device-deleted':
       return { name: 'DEVICE_DELETED', data: deviceData(event.device, event.path) };
     case 'device-unplug-guest-error':

@@ -12,6 +12,9 @@ export type ShutdownCause =
   | 'subsystem-reset'
   | 'snapshot-load';
 
+/** What follows a panic (QEMU GuestPanicAction). */
+export type PanicAction = 'pause' | 'poweroff' | 'run';
+
 /** True for causes that the guest brought about itself. */
 export function causedByGuest(cause: ShutdownCause): boolean {
   return cause === 'guest-shutdown' || cause === 'guest-reset' || cause === 'guest-panic';
@@ -25,6 +28,12 @@ export type SystemEvent =
   | { readonly type: 'resume' }
   | { readonly type: 'powerdown' }
   | { readonly type: 'wakeup' }
+  /** The guest has panicked; what is done about it. */
+  | { readonly type: 'guest-panicked'; readonly action: PanicAction }
+  /** It has, and its crash kernel takes over. */
+  | { readonly type: 'guest-crashloaded'; readonly action: PanicAction }
+  /** The guest shuts down by its panic device. */
+  | { readonly type: 'guest-pvshutdown' }
   | { readonly type: 'device-deleted'; readonly device: string | undefined; readonly path: string }
   | { readonly type: 'device-unplug-guest-error'; readonly device: string | undefined; readonly path: string }
   /** The guest set its clock, `offset` seconds from the host's. */

@@ -146,6 +146,19 @@ export class RunControl {
     });
   }
 
+  /** The guest has panicked (QEMU: qemu_system_guest_panicked). */
+  async requestPanic(): Promise<void> {
+    const { panic, shutdown } = this.actions;
+    if (panic === 'none') {
+      this.#events.emit({ type: 'guest-panicked', action: 'run' });
+      return;
+    }
+    const pauses = panic === 'pause' || (panic === 'shutdown' && shutdown === 'pause');
+    this.#events.emit({ type: 'guest-panicked', action: pauses ? 'pause' : 'poweroff' });
+    await this.pause('guest-panicked');
+    if (!pauses) await this.requestShutdown('guest-panic', panic === 'exit-failure' ? 1 : 0);
+  }
+
   /** A machine that cannot be reset is in no state to go on. */
   async #reset(target: RunTarget | undefined): Promise<void> {
     try {

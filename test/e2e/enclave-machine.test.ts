@@ -187,6 +187,18 @@ enclave(
   },
 );
 
+enclave(
+  'a guest that panics tells of it by -device pvpanic, and the process ends as -action says',
+  { program: 'hello', cmdline: 'end=panic', args: ['-S', '-device', 'pvpanic', '-action', 'panic=exit-failure'] },
+  async (machine) => {
+    const qmp = await machine.qmp();
+    await qmp.run('cont');
+    assert.equal(await qmp.event('GUEST_PANICKED'), { action: 'poweroff' });
+    assert.equal(await qmp.event('SHUTDOWN'), { guest: true, reason: 'guest-panic' });
+    assert.is(await machine.status(), 1);
+  },
+);
+
 enclave('the power button does nothing without ACPI', { program: 'hello', cmdline: 'end=halt' }, async (machine) => {
   const qmp = await machine.qmp();
   await machine.says('hello');

@@ -184,6 +184,23 @@ test('a guest that cannot go on leaves the machine in internal-error, with the r
   await close();
 });
 
+test('a panic device offers its events, and tells of those that came', async () => {
+  const { system, vm, events, close } = await toyEnclave({ acpi: 'on' }, [{ driver: 'pvpanic', ioport: '0x506' }]);
+  await start(system);
+  const { ports } = play(vm);
+  const offered = new Uint8Array(1);
+  ports.read(0x506, offered);
+  assert.is(offered[0], 7);
+  ports.write(0x506, Uint8Array.of(2));
+  await eventually('crash loaded', () => events.some(({ type }) => type === 'guest-crashloaded'));
+  assert.ok(system.run.running);
+  ports.write(0x506, Uint8Array.of(4));
+  assert.is(await deadline('the end', system.run.finished), 0);
+  const last = events.slice(-2).map(({ type }) => type);
+  assert.equal(last, ['guest-pvshutdown', 'shutdown']);
+  await close();
+});
+
 test('an image that is gone at a reset stops the machine', async () => {
   const { system, machine, messages, vm, close } = await toyEnclave();
   await start(system);

@@ -8,7 +8,10 @@ import { deadline } from '../support/deadline.js';
 function fixture(target: RunTarget = { start: () => {}, stop: () => {}, reset: () => {} }) {
   const events = new Signal<SystemEvent>();
   const seen: string[] = [];
-  events.on((event) => seen.push('cause' in event ? `${event.type} ${event.cause}` : event.type));
+  events.on((event) => {
+    const detail = 'cause' in event ? event.cause : 'action' in event ? event.action : '';
+    seen.push(`${event.type} ${detail}`.trim());
+  });
   const run = new RunControl(events, (text) => seen.push(text));
   run.attach(target);
   return { run, seen };
@@ -77,6 +80,25 @@ test('a machine that cannot be reset is shut down instead, with the line QEMU pr
   await run.resume();
   await run.requestReset('host-qmp-system-reset');
   assert.equal(seen, ['resume', 'cpus are not resettable, terminating', 'shutdown host-qmp-system-reset']);
+});
+
+test('what a panic leads to is as its action and that of a shutdown say', async () => {
+  const cases = [
+    ['shutdown', 'poweroff', ['guest-panicked poweroff', 'stop', 'shutdown guest-panic'], 'guest-panicked', 0],
+    ['shutdown', 'pause', ['guest-panicked pause', 'stop'], 'guest-panicked', undefined],
+    ['pause', 'poweroff', ['guest-panicked pause', 'stop'], 'guest-panicked', undefined],
+    ['exit-failure', 'poweroff', ['guest-panicked poweroff', 'stop', 'shutdown guest-panic'], 'guest-panicked', 1],
+    ['none', 'poweroff', ['guest-panicked run'], 'running', undefined],
+  ] as const;
+  for (const [panic, shutdown, expected, state, status] of cases) {
+    const { run, seen } = fixture();
+    Object.assign(run.actions, { panic, shutdown });
+    await run.resume();
+    await run.requestPanic();
+    assert.equal(seen, ['resume', ...expected], `${panic} ${shutdown}`);
+    assert.is(run.state, state);
+    if (status !== undefined) assert.is(await deadline('exit status', run.finished), status);
+  }
 });
 
 test('a reset that fails stops the machine for good', async () => {

@@ -24,9 +24,9 @@ function humanText(name: string, help: string, command: HumanTextCommand): HmpCo
 
 async function cpusText({ qmp, client }: HmpContext): Promise<string> {
   const cpus = await qmp('query-cpus-fast');
-  const line = (index: number, thread: unknown): string =>
-    `${index === client.cpuIndex ? '*' : ' '} CPU #${index}: thread_id=${thread}\n`;
-  return cpus.map((cpu) => line(Number(cpu['cpu-index']), cpu['thread-id'])).join('');
+  const line = (index: number, thread: unknown, type: string): string =>
+    `${index === client.cpuIndex ? '*' : ' '} CPU #${index}: thread_id=${thread} model=${type.replace(/-[^-]+-cpu$/, '')}\n`;
+  return cpus.map((cpu) => line(Number(cpu['cpu-index']), cpu['thread-id'], cpu['qom-type'])).join('');
 }
 
 /** QEMU: monitor/hmp-cmds-target.c, hmp_info_registers; the CPU is named by its index. */

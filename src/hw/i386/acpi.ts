@@ -22,8 +22,9 @@ const NMI_LINT = 1;
  * the power button is its interrupt.
  *
  * @param slots the transports that have a device
+ * @param panicPort of the panic device, if there is one
  */
-export function acpiTables(cpus: number, slots: readonly VirtioSlot[]): Uint8Array {
+export function acpiTables(cpus: number, slots: readonly VirtioSlot[], panicPort?: number): Uint8Array {
   const writer = new ByteWriter().zeros(RSDP_SIZE);
   const add = (bytes: Uint8Array): number => {
     writer.zeros((ALIGNMENT - (writer.length % ALIGNMENT)) % ALIGNMENT);
@@ -31,7 +32,7 @@ export function acpiTables(cpus: number, slots: readonly VirtioSlot[]): Uint8Arr
     writer.append(bytes);
     return addr;
   };
-  const dsdt = add(table('DSDT', 2, Uint8Array.from(dsdtTerms(slots))));
+  const dsdt = add(table('DSDT', 2, Uint8Array.from(dsdtTerms(slots, panicPort))));
   const entries = [add(fadt(dsdt)), add(madt(cpus))];
   const xsdt = add(table('XSDT', 1, entries.reduce((body, addr) => body.u64(addr), new ByteWriter()).bytes()));
   const bytes = writer.bytes();

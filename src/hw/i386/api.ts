@@ -2,6 +2,7 @@ import { compiledRoot } from '../../system/layout.js';
 import type { System } from '../../system/system.js';
 import { defineGed } from '../acpi/ged-device.js';
 import { defineI8042 } from '../input/i8042/device.js';
+import { definePvPanic } from '../misc/pvpanic-device.js';
 import { defineRtc } from '../rtc/mc146818/device.js';
 import { defineChips } from './chip-devices.js';
 
@@ -25,4 +26,5 @@ export function defineBoardTypes(system: System): void {
   defineI8042(system);
   defineRtc(system);
   defineGed(system);
+  definePvPanic(system);
 }

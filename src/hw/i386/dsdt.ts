@@ -25,9 +25,14 @@ const STATUS_PRESENT_ENABLED_SHOWN_WORKING = 0x0f;
 /** Notification of a pressed button (ACPI specification, section 5.6.6). */
 const BUTTON_PRESSED = 0x80;
 
-/** The definition block of the machine's devices: what QEMU's microvm has, without fw_cfg (hw/i386/acpi-microvm.c). */
-export function dsdtTerms(slots: readonly VirtioSlot[]): Aml {
-  const devices = [serial(), rtc(), eventDevice(), powerButton(), ...slots.map(transport)];
+/**
+ * The definition block of the machine's devices: what QEMU's microvm has, without fw_cfg (hw/i386/acpi-microvm.c).
+ *
+ * @param panicPort of the panic device, if there is one
+ */
+export function dsdtTerms(slots: readonly VirtioSlot[], panicPort?: number): Aml {
+  const panic = panicPort === undefined ? [] : [panicDevice(panicPort)];
+  const devices = [serial(), rtc(), ...panic, eventDevice(), powerButton(), ...slots.map(transport)];
   const s5 = name('_S5', pack(integer(ged.sleepTypeS5), integer(0), integer(0), integer(0)));
   return [...scope('_SB', ...devices), ...scope('\\', s5)];
 }
@@ -43,6 +48,14 @@ const serial = () =>
 
 const rtc = () =>
   device('RTC', name('_HID', eisaId('PNP0B00')), name('_CRS', resourceTemplate(io(RTC_PORT, 8), irqNoFlags(RTC_IRQ))));
+
+const panicDevice = (port: number) =>
+  device(
+    'PEVT',
+    name('_HID', string('QEMU0001')),
+    name('_STA', integer(STATUS_PRESENT_ENABLED_SHOWN_WORKING)),
+    name('_CRS', resourceTemplate(io(port, 1))),
+  );
 
 const eventDevice = () =>
   device(

@@ -10,6 +10,7 @@ import type { System } from '../../system/system.js';
 import { GedDevice } from '../acpi/ged-device.js';
 import { I8042Device } from '../input/i8042/device.js';
 import { IsaSerial } from '../isa/serial.js';
+import { PvPanicDevice } from '../misc/pvpanic-device.js';
 import { RtcDevice } from '../rtc/mc146818/device.js';
 import { VirtioNsm, VirtioVsock } from '../virtio/devices.js';
 import type { VirtioMmioTransport } from '../virtio/mmio-device.js';
@@ -35,6 +36,8 @@ export interface EnclaveBoard {
   readonly vsock: VirtioVsock | undefined;
   /** Presses the power button, where there is one. */
   powerDown(): void;
+  /** The port of a panic device that -device added. */
+  panicPort(): number | undefined;
   /** All that vCPUs touch synchronously but the transports; serial ports that -device added too. */
   parts(): BoardPart[];
   /** The transports. @param rope of the thread that serves their devices; a new one for each vCPU thread */
@@ -102,12 +105,13 @@ export async function addEnclaveBoard(
         device: { model: 'virtio-mmio', base: slot.base, registers: registers.buffer },
         ...(device === undefined ? {} : { rope }),
       })),
+    panicPort: () => isa.devices().find((device) => device instanceof PvPanicDevice)?.ioport,
     parts: () => [...isa.devices(), ...(ged === undefined ? [] : [ged])].filter(isOnBoard).map((device) => device.part),
   };
 }
 
 function isOnBoard(device: Device): device is Device & { readonly part: BoardPart } {
-  return [IsaSerial, RtcDevice, I8042Device, GedDevice].some((type) => device instanceof type);
+  return [IsaSerial, RtcDevice, I8042Device, GedDevice, PvPanicDevice].some((type) => device instanceof type);
 }
 
 function vsockChardev(system: System, id: string): Chardev | undefined {

@@ -29,6 +29,8 @@ export interface GuestOptions {
   readonly acpi: boolean;
   /** Indices of the transports that have a device, in any order. */
   readonly virtioSlots: readonly number[];
+  /** Port of a panic device, for the ACPI tables. */
+  readonly panicPort?: number | undefined;
   /** Called with one line for each finding that does not stop the start. */
   readonly warn: (text: string) => void;
 }
@@ -113,7 +115,7 @@ async function parseKernel(kernel: ByteSource, path: string): Promise<KernelImag
 
 /** Writes all but kernel and ramdisk. */
 function writeBootData(
-  { memory, append, cpus, acpi, virtioSlots }: GuestOptions,
+  { memory, append, cpus, acpi, virtioSlots, panicPort }: GuestOptions,
   image: KernelImage,
   initrd: Initrd,
   eif: GuestImage | undefined,
@@ -136,7 +138,7 @@ function writeBootData(
     placed.push({ what, addr, size: bytes.length });
   };
   put('command line', layout.cmdline, cmdline);
-  if (acpi) put('ACPI tables', layout.acpi, acpiTables(cpus, slots));
+  if (acpi) put('ACPI tables', layout.acpi, acpiTables(cpus, slots, panicPort));
   else put('MP table', layout.mpTable, mpTable(cpus));
 
   const info = { cmdline: layout.cmdline, initrd, e820: e820Map(memory), rsdp: acpi ? layout.acpi : 0 };

@@ -5,6 +5,7 @@ import { gedMappings } from '../acpi/ged.js';
 import { UART_PORTS } from '../char/serial/uart.js';
 import { serialWindow } from '../char/serial/window.js';
 import { i8042Mappings } from '../input/i8042/window.js';
+import { pvPanicWindow } from '../misc/pvpanic.js';
 import { RTC_PORTS, rtcWindow } from '../rtc/mc146818/window.js';
 import { VirtioMmio } from '../virtio/mmio.js';
 import { VirtioRegisters } from '../virtio/registers.js';
@@ -18,6 +19,7 @@ const silentLine: IrqLine = { raise() {}, lower() {}, pulse() {} };
 const models: Readonly<Record<string, Open>> = {
   serial: ({ base, registers }, irq, ring) => [{ base, size: UART_PORTS, window: serialWindow(registers, irq, ring) }],
   i8042: ({ registers }, irq, ring) => i8042Mappings(registers, irq, ring),
+  pvpanic: ({ base, registers }, _irq, ring) => [{ base, size: 1, window: pvPanicWindow(registers, ring) }],
   rtc: ({ base, registers }, irq, ring) => [{ base, size: RTC_PORTS, window: rtcWindow(registers, irq, ring) }],
   ged: ({ registers }, _irq, ring) => gedMappings(registers, ring),
   'virtio-mmio': ({ base, registers }, _irq, ring) => {

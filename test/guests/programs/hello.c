@@ -1,4 +1,4 @@
-/* Says hello, shows its command line's `say=`, and ends as `end=` tells: reset, triple, acpi, off, halt, spin, undefined. */
+/* Says hello, shows its command line's `say=`, and ends as `end=` tells: reset, triple, acpi, off, halt, spin, panic. */
 #include "guest.h"
 
 void run(void)
@@ -15,6 +15,11 @@ void run(void)
 		reset_by_triple_fault();
 	if (option_is("end", "acpi"))
 		reset_by_acpi();
+	if (option_is("end", "panic")) {
+		/* A pvpanic device, if there is one: panicked. */
+		outb(0x505, inb(0x505) & 1);
+		stop();
+	}
 	if (option_is("end", "off"))
 		power_off();
 	if (option_is("end", "halt"))

@@ -1,4 +1,4 @@
-// What src/hw/i386/dsdt.ts must encode for transports 7 and 6. `iasl -p dsdt dsdt.asl` makes the bytes that dsdt.json records.
+// What src/hw/i386/dsdt.ts must encode for transports 7 and 6 and a panic device. `iasl -p dsdt dsdt.asl` makes the bytes that dsdt.json records.
 DefinitionBlock ("", "DSDT", 2, "NITRO ", "NITROEMU", 1)
 {
     Scope (\_SB)
@@ -21,6 +21,15 @@ DefinitionBlock ("", "DSDT", 2, "NITRO ", "NITROEMU", 1)
             {
                 IO (Decode16, 0x0070, 0x0070, 0x01, 0x08)
                 IRQNoFlags () {8}
+            })
+        }
+        Device (PEVT)
+        {
+            Name (_HID, "QEMU0001")
+            Name (_STA, 0x0F)
+            Name (_CRS, ResourceTemplate ()
+            {
+                IO (Decode16, 0x0505, 0x0505, 0x01, 0x01)
             })
         }
         Device (GED)
