@@ -220,6 +220,12 @@ export class Engine implements CoreHost {
     }
   }
 
+  /** The vCPU that makes an access executes nothing after it until a reset; others go on. */
+  standStill(): void {
+    this.#vcpu.stopped = true;
+    this.#view.setUint32(s.BUDGET, 0, true);
+  }
+
   /** The vCPU after the current one that has something to do. */
   #nextVcpu(): number | undefined {
     const count = this.#vcpus.length;
@@ -285,7 +291,7 @@ export class Engine implements CoreHost {
     const now = this.#clock.now();
     const kicked = Atomics.load(this.#kickWord, 0) !== 0;
     this.#look(now);
-    if (kicked && this.#parts.interrupted()) return 1;
+    if (this.#vcpu.stopped || (kicked && this.#parts.interrupted())) return 1;
     return this.#vcpus.length > 1 && now >= this.#turnEnds ? 1 : 0;
   }
 
