@@ -16,6 +16,7 @@ import {
   EFLAGS,
   EXEC_KEY,
   EXIT,
+  EXIT_BREAKPOINT,
   EXIT_EXCEPTION,
   EXIT_POLL,
   EXIT_STEP,
@@ -42,7 +43,16 @@ import {
   TRAP_STEP,
   TRAPS,
 } from './state';
-import { OP_BREAKPOINT, OP_CROSS, OP_LINK, OP_NEXT_PAGE, OP_POLL, OP_STALE, OP_TOO_LONG, OP_UNIMPLEMENTED } from './tables';
+import {
+  OP_BREAKPOINT,
+  OP_CROSS,
+  OP_LINK,
+  OP_NEXT_PAGE,
+  OP_POLL,
+  OP_STALE,
+  OP_TOO_LONG,
+  OP_UNIMPLEMENTED,
+} from './tables';
 
 const PAGE_SIZE: u32 = 4096;
 /** Decoding ahead of execution stops after so many instructions. */
