@@ -26,11 +26,13 @@ export function guestProgram(name: GuestProgram): string {
 }
 
 export interface EnclaveOptions {
-  readonly program: GuestProgram;
-  /** Command line of the image. */
+  /** What runs: a program, wrapped into an image, or the path of an image. */
+  readonly program: GuestProgram | { readonly image: string };
+  /** Command line of a program's image. */
   readonly cmdline?: string;
-  /** Properties of the machine, `acpi=on,...`. */
+  /** Properties of the machine, `acpi=on,...`; DIR stands for the process's own directory. */
   readonly machine?: string;
+  readonly accel?: 'kvm' | 'tcg';
   /** Further arguments; DIR stands for the process's own directory. */
   readonly args?: readonly string[];
   /** The console goes to stdout by default. */
@@ -40,7 +42,7 @@ export interface EnclaveOptions {
 /** The emulator with `-M nitro-enclave` and a guest program in an EIF. */
 export class EnclaveProcess {
   readonly dir = scratchDir();
-  readonly image = join(this.dir, 'guest.eif');
+  readonly image: string;
   readonly child: ChildProcess;
   readonly exited: Promise<number | null>;
   /** What the guest wrote. */
@@ -48,16 +50,11 @@ export class EnclaveProcess {
   stderr = '';
   readonly #qmpSocket = join(this.dir, 'qmp.sock');
 
-  constructor({ program, cmdline = 'console=ttyS0', machine = '', args = [], serial = 'stdio' }: EnclaveOptions) {
-    const sections = [
-      { type: 1, bytes: readFileSync(guestProgram(program)) },
-      { type: 2, bytes: text(cmdline) },
-      { type: 3, bytes: text('a ramdisk') },
-      { type: 5, bytes: text('{}') },
-    ];
-    writeFileSync(this.image, makeImage({ sections }));
+  constructor(options: EnclaveOptions) {
+    const { program, cmdline = 'console=ttyS0', machine = '', accel = 'kvm', args = [], serial = 'stdio' } = options;
+    this.image = typeof program === 'string' ? this.#wrap(program, cmdline) : program.image;
     const here = (arg: string) => arg.replaceAll('DIR', this.dir);
-    const own = ['-M', `nitro-enclave${machine === '' ? '' : `,${machine}`}`, '-accel', 'kvm', '-m', '64M'];
+    const own = ['-M', here(`nitro-enclave${machine === '' ? '' : `,${machine}`}`), '-accel', accel, '-m', '64M'];
     const quiet = ['-nodefaults', '-display', 'none', '-serial', here(serial), '-kernel', this.image];
     const monitor = ['-qmp', `unix:${this.#qmpSocket},server=on,wait=off`];
     this.child = spawn(process.execPath, [emulatorPath(), ...own, ...quiet, ...monitor, ...args.map(here)]);
@@ -68,6 +65,18 @@ export class EnclaveProcess {
       this.stderr += piece;
     });
     this.exited = once(this.child, 'close').then(() => this.child.exitCode);
+  }
+
+  #wrap(program: GuestProgram, cmdline: string): string {
+    const sections = [
+      { type: 1, bytes: readFileSync(guestProgram(program)) },
+      { type: 2, bytes: text(cmdline) },
+      { type: 3, bytes: text('a ramdisk') },
+      { type: 5, bytes: text('{}') },
+    ];
+    const path = join(this.dir, 'guest.eif');
+    writeFileSync(path, makeImage({ sections }));
+    return path;
   }
 
   /** The monitor. */
