@@ -22,11 +22,13 @@ export function guestProgram(name: GuestProgram): string {
 }
 
 export interface EnclaveOptions {
-  readonly program: GuestProgram;
-  /** Command line of the image. */
+  /** What runs: a program, wrapped into an image, or the path of an image. */
+  readonly program: GuestProgram | { readonly image: string };
+  /** Command line of a program's image. */
   readonly cmdline?: string;
-  /** Properties of the machine, `acpi=on,...`. */
+  /** Properties of the machine, `acpi=on,...`; DIR stands for the process's own directory. */
   readonly machine?: string;
+  readonly accel?: 'kvm' | 'tcg';
   /** Further arguments; DIR stands for the process's own directory. */
   readonly args?: readonly string[];
   /** The console goes to stdout by default. */
@@ -37,18 +39,24 @@ export interface EnclaveOptions {
 export class EnclaveProcess extends MachineProcess {
   readonly image: string;
 
-  constructor({ program, cmdline = 'console=ttyS0', machine = '', args = [], serial = 'stdio' }: EnclaveOptions) {
+  constructor(options: EnclaveOptions) {
+    const { program, cmdline = 'console=ttyS0', machine = '', accel = 'kvm', args = [], serial = 'stdio' } = options;
     const dir = scratchDir();
-    const image = join(dir, 'guest.eif');
-    const sections = [
-      { type: 1, bytes: readFileSync(guestProgram(program)) },
-      { type: 2, bytes: text(cmdline) },
-      { type: 3, bytes: text('a ramdisk') },
-      { type: 5, bytes: text('{}') },
-    ];
-    writeFileSync(image, makeImage({ sections }));
-    const own = ['-M', `nitro-enclave${machine === '' ? '' : `,${machine}`}`, '-accel', 'kvm', '-m', '64M'];
+    const image = typeof program === 'string' ? wrap(dir, program, cmdline) : program.image;
+    const own = ['-M', `nitro-enclave${machine === '' ? '' : `,${machine}`}`, '-accel', accel, '-m', '64M'];
     super(dir, [...own, '-kernel', image, ...args], serial);
     this.image = image;
   }
+}
+
+function wrap(dir: string, program: GuestProgram, cmdline: string): string {
+  const path = join(dir, 'guest.eif');
+  const sections = [
+    { type: 1, bytes: readFileSync(guestProgram(program)) },
+    { type: 2, bytes: text(cmdline) },
+    { type: 3, bytes: text('a ramdisk') },
+    { type: 5, bytes: text('{}') },
+  ];
+  writeFileSync(path, makeImage({ sections }));
+  return path;
 }
