@@ -7,8 +7,12 @@ import { scratchDir } from './scratch.js';
 /** Programs of test/guests/programs. */
 export type GuestProgram = 'hello' | 'memory' | 'interrupts' | 'smp' | 'nsm' | 'vsock';
 
-/** Why machines that execute code cannot run here, undefined when they can. */
-export function enclaveMissing(): string | undefined {
+export const accelerators = ['kvm', 'tcg'] as const;
+export type EnclaveAccelerator = (typeof accelerators)[number];
+
+/** Why an accelerator cannot run here, undefined when it can. */
+export function enclaveMissing(accelerator: EnclaveAccelerator = 'kvm'): string | undefined {
+  if (accelerator === 'tcg') return undefined;
   try {
     closeSync(openSync('/dev/kvm', constants.O_RDWR));
     return undefined;
@@ -28,7 +32,8 @@ export interface EnclaveOptions {
   readonly cmdline?: string;
   /** Properties of the machine, `acpi=on,...`; DIR stands for the process's own directory. */
   readonly machine?: string;
-  readonly accel?: 'kvm' | 'tcg';
+  /** `kvm` by default. */
+  readonly accelerator?: EnclaveAccelerator;
   /** Further arguments; DIR stands for the process's own directory. */
   readonly args?: readonly string[];
   /** The console goes to stdout by default. */
@@ -38,14 +43,17 @@ export interface EnclaveOptions {
 /** The emulator with `-M nitro-enclave` and a guest program in an EIF. */
 export class EnclaveProcess extends MachineProcess {
   readonly image: string;
+  readonly accelerator: EnclaveAccelerator;
 
   constructor(options: EnclaveOptions) {
-    const { program, cmdline = 'console=ttyS0', machine = '', accel = 'kvm', args = [], serial = 'stdio' } = options;
+    const { program, cmdline = 'console=ttyS0', machine = '', args = [], serial = 'stdio' } = options;
+    const { accelerator = 'kvm' } = options;
     const dir = scratchDir();
     const image = typeof program === 'string' ? wrap(dir, program, cmdline) : program.image;
-    const own = ['-M', `nitro-enclave${machine === '' ? '' : `,${machine}`}`, '-accel', accel, '-m', '64M'];
+    const own = ['-M', `nitro-enclave${machine === '' ? '' : `,${machine}`}`, '-accel', accelerator, '-m', '64M'];
     super(dir, [...own, '-kernel', image, ...args], serial);
     this.image = image;
+    this.accelerator = accelerator;
   }
 }
 
