@@ -24,7 +24,7 @@ const { error, stderr } = await asc.main([
   `${work}/index.ts`,
   ...['--outFile', output, '--runtime', 'stub', '--memoryBase', '65536', '-O2', '--noAssert'],
   ...['--importMemory', '--sharedMemory', '--initialMemory', '2304', '--maximumMemory', '65536'],
-  ...['--enable', 'threads', '--enable', 'simd'],
+  ...['--enable', 'threads', '--enable', 'simd', '--runPasses', 'coalesce-locals,reorder-locals,vacuum'],
   ...(process.argv.includes('--debug') ? ['--debug', '--textFile', 'dist/asc/core.wat'] : []),
 ]);
 if (error !== null) {

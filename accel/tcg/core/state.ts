@@ -143,6 +143,9 @@ export const SAVE_AREA = 0x2400;
 /** 8 u64 masks of address sizes: 64, 32, 16 bits. */
 export const ADDRESS_MASKS = 0x2100;
 
+/** u32 for each handler: the function that does its instruction in all cases. */
+export const HANDLERS = 0x4000;
+
 /** Static data of the module (asc --memoryBase). */
 export const STATIC = 0x10000;
 
