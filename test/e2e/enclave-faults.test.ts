@@ -147,7 +147,7 @@ test("without entropy Linux's random number generator gets nothing from the NSM,
 test('all is off again, and the guest reboots out of the machine', async () => {
   assert.equal(await activeFaults(), []);
   await qmp.run('set-action', { reboot: 'shutdown' });
-  await withClient((client) => client.reboot());
+  await withClient(async (client) => client.reboot());
   assert.is(await machine.status(), 0);
 });
 
