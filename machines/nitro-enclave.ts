@@ -332,7 +332,6 @@ export default async function nitroEnclave(api: ModuleApi): Promise<void> {
     maxCpus: 288,
     defaultRamSize: 128 * MIB,
     defaultRamId: 'microvm.ram',
-    reportedRamId: 'microvm.ram',
     defaultCpuType: 'qemu64-x86_64-cpu',
     acpi: true,
     ports: { serial: true, parallel: true },

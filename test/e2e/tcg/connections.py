@@ -56,7 +56,11 @@ def main():
         with connect() as sock:
             right += echoes(sock, index)
     print('one after the other', right, flush=True)
-    socks = [connect() for _ in range(COUNT)]
+    socks = []
+    for index in range(COUNT):
+        # A connection of TCP or AF_VSOCK to the emulator is made before the guest has taken its own.
+        socks.append(connect())
+        assert echoes(socks[-1], index)
     print('all at once', sum(echoes(sock, index) for index, sock in enumerate(socks)), flush=True)
     if len(sys.argv) > 3:
         program.kill()
