@@ -93,35 +93,39 @@ export default async function nitroEnclave(api: ModuleApi): Promise<void> {
       }
     }
 
-    /** Everything that start-up adds is there: loads the guest, makes the virtual machine and its threads. */
+    /** Everything that start-up adds is there: makes the threads, and while they begin loads and measures the guest. */
     override async complete(): Promise<void> {
       const board = this.#built(this.#board);
-      const guest = await this.#load();
-      await this.#openEnclave(board, guest);
-      const [{ DeviceThread }, { BoardHost, openIrqLines }] = [await api.lazy.virtio(), i386];
+      const { DeviceThread } = await api.lazy.virtio();
       const devices = new DeviceThread({
         event: (event) => this.#deviceEvent(board, event),
         failed: (error) => this.#fail(error),
       });
-      const host = new BoardHost([...board.parts(), ...board.transportParts(() => devices.rope())]);
+      const host = new i386.BoardHost([...board.parts(), ...board.transportParts(() => devices.rope())]);
       const cpus = this.smp.cpus;
       const config = { ram: this.#ram, cpus, cpuModel: this.#cpuModel, board: () => host.plan() };
-      const vm = await this.#accelerator.createVm(config);
-      system.onExit(() =>
-        this.#turn(async () => {
-          this.#running = undefined;
-          await vm.close();
-          await devices.close();
-          host.close();
-          for (const fd of this.#eventfds.splice(0)) closeSync(fd);
-        }),
-      );
-      host.connect(openIrqLines(vm.irqs));
+      const making = this.#accelerator.createVm(config);
+      system.onExit(() => this.#turn(() => this.#close(making, devices, host)));
+      const guest = await this.#load();
+      await this.#openEnclave(board, guest);
+      const vm = await making;
+      host.connect(i386.openIrqLines(vm.irqs));
       vm.onEvent((event) => this.#vmEvent(event));
-      await devices.start({ ram: this.#ram, irqs: vm.irqs, devices: await this.#devicePlans(board, vm, devices) });
+      const plans = await this.#devicePlans(board, vm, devices);
+      await devices.start({ ram: this.#ram, irqs: vm.irqs, devices: plans });
       await vm.reset(guest.state);
       system.run.powerdownRequested.on(() => board.powerDown());
       this.#running = { vm, host, devices };
+    }
+
+    async #close(making: Promise<Vm>, devices: DeviceThread, host: BoardHost): Promise<void> {
+      this.#running = undefined;
+      // Why it could not be made has been said.
+      const vm = await making.catch(() => undefined);
+      await vm?.close();
+      await devices.close();
+      host.close();
+      for (const fd of this.#eventfds.splice(0)) closeSync(fd);
     }
 
     override async setGuestCid(cid: number): Promise<void> {
@@ -314,16 +318,11 @@ export default async function nitroEnclave(api: ModuleApi): Promise<void> {
     }
 
     override cpus(): CpuInfo[] {
-      const { threads, cores } = this.smp;
       return (this.#board?.cpus ?? []).map((object, index) => ({
         index,
         object,
         threadId: this.#running?.vm.threadId(index) ?? process.pid,
-        props: {
-          'core-id': Math.floor(index / threads) % cores,
-          'thread-id': index % threads,
-          'socket-id': Math.floor(index / (threads * cores)),
-        },
+        props: api.sys.cpuPlace(this.smp, index),
       }));
     }
   }

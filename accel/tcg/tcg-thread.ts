@@ -1,4 +1,6 @@
 import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
+import type { RegisterName } from '../../src/gdbstub/registers.js';
+import type { Breakpoint, BreakpointHit } from '../../src/gdbstub/target.js';
 import { threadId } from '../../src/host/threads.js';
 import type { BoardPlan, OpenBoard } from '../../src/hw/i386/board.js';
 import type { CpuRegisters } from '../../src/hw/i386/cpu-registers.js';
@@ -6,7 +8,7 @@ import type { CpuState } from '../../src/hw/i386/cpu-state.js';
 import type { CpuidLeaf } from '../../src/hw/i386/cpuid/guest-cpuid.js';
 import { type IrqPlan, openIrqLines, SharedIrqWords } from '../../src/hw/intc/irq-lines.js';
 import { asError } from '../../src/system/errors.js';
-import { Engine } from './engine.js';
+import { Engine, type EngineStop } from './engine.js';
 import { failureText } from './failure.js';
 
 /** What the thread is started with (workerData). */
@@ -29,6 +31,12 @@ export interface TcgCalls {
   nmi(): void;
   registers(cpu: number): CpuRegisters;
   translate(cpu: number, address: bigint): bigint | undefined;
+  debugRegisters(cpu: number): Map<RegisterName, bigint>;
+  setDebugRegister(cpu: number, name: RegisterName, value: bigint): void;
+  readMemory(cpu: number, address: bigint, length: number): Uint8Array | undefined;
+  writeMemory(cpu: number, address: bigint, bytes: Uint8Array): boolean;
+  setBreakpoints(breakpoints: readonly Breakpoint[]): void;
+  step(cpu: number): BreakpointHit | undefined;
 }
 
 export type TcgRequest = {
@@ -37,6 +45,7 @@ export type TcgRequest = {
 
 export type TcgStop =
   | { readonly type: 'reset' }
+  | { readonly type: 'breakpoint'; readonly hit: BreakpointHit }
   | { readonly type: 'internal-error'; readonly cpu: number; readonly text: string };
 
 export type TcgReply =
@@ -57,15 +66,16 @@ export function serveTcg(openBoard: OpenBoard): void {
   const thread = new TcgThread(parentPort, requests, (interrupted) => {
     const { memory, ramLow, ramHigh, cpuid, board } = data;
     const lines = new SharedIrqWords(data.lines);
-    return new Engine({
+    const engine: Engine = new Engine({
       memory,
       ramLow,
       ramHigh,
       cpuid,
-      board: openBoard(board, openIrqLines(plan)),
+      board: openBoard(board, openIrqLines(plan), () => engine.standStill()),
       lines,
       interrupted,
     });
+    return engine;
   });
   thread.serve();
 }
@@ -113,6 +123,18 @@ class TcgThread implements TcgCalls {
         return this.registers(...request.args);
       case 'translate':
         return this.translate(...request.args);
+      case 'debugRegisters':
+        return this.debugRegisters(...request.args);
+      case 'setDebugRegister':
+        return this.setDebugRegister(...request.args);
+      case 'readMemory':
+        return this.readMemory(...request.args);
+      case 'writeMemory':
+        return this.writeMemory(...request.args);
+      case 'setBreakpoints':
+        return this.setBreakpoints(...request.args);
+      case 'step':
+        return this.step(...request.args);
       default:
         return this[request.call]();
     }
@@ -121,11 +143,7 @@ class TcgThread implements TcgCalls {
   #run(): void {
     while (this.#running) {
       const stop = this.#execute();
-      if (stop !== undefined) {
-        // After a triple fault other vCPUs go on.
-        if (stop.type !== 'reset') this.pause();
-        this.#post(stop);
-      }
+      if (stop !== undefined) this.#tell(stop);
       for (;;) {
         const received = receiveMessageOnPort(this.#port);
         if (received === undefined) break;
@@ -136,12 +154,21 @@ class TcgThread implements TcgCalls {
 
   #execute(): TcgStop | undefined {
     try {
-      const stop = this.#engine.run();
-      if (stop?.type !== 'not-emulated') return stop;
-      return { type: 'internal-error', cpu: stop.cpu, text: failureText(this.#engine, stop.cpu) };
+      return this.#describe(this.#engine.run());
     } catch (error) {
       return { type: 'internal-error', cpu: 0, text: `the software CPU failed: ${asError(error).stack}` };
     }
+  }
+
+  #describe(stop: EngineStop | undefined): TcgStop | undefined {
+    if (stop?.type !== 'not-emulated') return stop;
+    return { type: 'internal-error', cpu: stop.cpu, text: failureText(this.#engine, stop.cpu) };
+  }
+
+  #tell(stop: TcgStop): void {
+    // After a triple fault other vCPUs go on.
+    if (stop.type !== 'reset') this.pause();
+    this.#post(stop);
   }
 
   reset(boot: CpuState): void {
@@ -168,5 +195,31 @@ class TcgThread implements TcgCalls {
 
   translate(cpu: number, address: bigint): bigint | undefined {
     return this.#engine.translate(cpu, address);
+  }
+  debugRegisters(cpu: number): Map<RegisterName, bigint> {
+    return this.#engine.debugger.readRegisters(cpu);
+  }
+
+  setDebugRegister(cpu: number, name: RegisterName, value: bigint): void {
+    this.#engine.debugger.writeRegister(cpu, name, value);
+  }
+
+  readMemory(cpu: number, address: bigint, length: number): Uint8Array | undefined {
+    return this.#engine.debugger.readMemory(cpu, address, length);
+  }
+
+  writeMemory(cpu: number, address: bigint, bytes: Uint8Array): boolean {
+    return this.#engine.debugger.writeMemory(cpu, address, bytes);
+  }
+
+  setBreakpoints(breakpoints: readonly Breakpoint[]): void {
+    this.#engine.debugger.setBreakpoints(breakpoints);
+  }
+
+  step(cpu: number): BreakpointHit | undefined {
+    const stop = this.#describe(this.#engine.step(cpu));
+    if (stop?.type === 'breakpoint') return stop.hit;
+    if (stop !== undefined) this.#tell(stop);
+    return undefined;
   }
 }

@@ -5,6 +5,8 @@ import * as s from './core/state.js';
 
 const SEGMENT_COUNT = 8;
 const [CS, LDT, TR] = [1, 6, 7];
+/** Numbers of RAX, RBX, RCX, RDX, RSI, RDI, RBP, RSP. */
+const SHOWN_ORDER = [0, 3, 1, 2, 6, 7, 5, 4];
 const ARITHMETIC_FLAGS = 0x8d5;
 /** Segment attributes after reset: present, accessed, readable code or writable data. */
 const RESET_CODE = 0x9b;
@@ -136,7 +138,7 @@ export class VcpuState {
     });
     const table = (at: number) => ({ base: this.u64(at), limit: this.u32(at + 8) });
     return {
-      general: Array.from({ length: 16 }, (_, i) => this.general(i)),
+      general: [...SHOWN_ORDER, 8, 9, 10, 11, 12, 13, 14, 15].map((i) => this.general(i)),
       rip: this.u64(s.RIP),
       rflags: BigInt((this.u32(s.EFLAGS) & ~ARITHMETIC_FLAGS) >>> 0) | arithmetic,
       segments,

@@ -7,7 +7,9 @@ import type { Vm, VmConfig, VmEvent, VmRam } from '../accel.js';
 import * as s from './core/state.js';
 import { createMemory, RAM_MAX } from './core.js';
 import type { TcgParts } from './parts.js';
+import { type TcgCall, TcgDebug } from './tcg-debug.js';
 import { TcgHandle } from './tcg-handle.js';
+import type { TcgStop } from './tcg-thread.js';
 
 const MIB = 2 ** 20;
 /** A thread that has not answered by then does not come back. */
@@ -18,15 +20,19 @@ const TRIM_AFTER_MS = 10_000;
 /** A virtual machine of the software CPU, as the main thread drives it. */
 export class TcgVm implements Vm {
   readonly irqs: IrqPlan;
+  readonly debug: TcgDebug;
   readonly #handle: TcgHandle;
   readonly #listeners: ((event: VmEvent) => void)[] = [];
   #trim: NodeJS.Timeout | undefined;
   #closed = false;
 
-  private constructor(lines: SharedIrqWords, open: (onStop: (event: VmEvent) => void) => TcgHandle) {
+  private constructor(lines: SharedIrqWords, cpus: number, open: (onStop: (stop: TcgStop) => void) => TcgHandle) {
     this.irqs = { kind: 'shared', words: lines.buffer };
-    this.#handle = open((event) => {
-      if (!this.#closed) for (const listener of this.#listeners) listener(event);
+    this.debug = new TcgDebug(cpus, this.#call);
+    this.#handle = open((stop) => {
+      if (this.#closed) return;
+      if (stop.type === 'breakpoint') this.debug.hit(stop.hit);
+      else for (const listener of this.#listeners) listener(stop);
     });
   }
 
@@ -47,7 +53,7 @@ export class TcgVm implements Vm {
       lines: lines.buffer,
       requests: new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT),
     };
-    const vm = new TcgVm(lines, (onStop) => new TcgHandle(worker, data, onStop));
+    const vm = new TcgVm(lines, config.cpus, (onStop) => new TcgHandle(worker, data, onStop));
     try {
       await vm.#handle.started;
     } catch (error) {
@@ -58,32 +64,34 @@ export class TcgVm implements Vm {
     return vm;
   }
 
+  readonly #call: TcgCall = (call, ...args) => within(this.#handle.call(call, ...args), call);
+
   onEvent(callback: (event: VmEvent) => void): void {
     this.#listeners.push(callback);
   }
 
   async reset(state: CpuState): Promise<void> {
-    await within(this.#handle.call('reset', state), 'reset');
+    await this.#call('reset', state);
   }
 
   async resume(): Promise<void> {
-    await within(this.#handle.call('resume'), 'resume');
+    await this.#call('resume');
   }
 
   async pause(): Promise<void> {
-    await within(this.#handle.call('pause'), 'pause');
+    await this.#call('pause');
   }
 
   async injectNmi(): Promise<void> {
-    await within(this.#handle.call('nmi'), 'nmi');
+    await this.#call('nmi');
   }
 
   async readRegisters(cpu: number): Promise<CpuRegisters> {
-    return await within(this.#handle.call('registers', cpu), 'registers');
+    return await this.#call('registers', cpu);
   }
 
   async translate(cpu: number, address: bigint): Promise<bigint | undefined> {
-    return await within(this.#handle.call('translate', cpu, address), 'translate');
+    return await this.#call('translate', cpu, address);
   }
 
   threadId(): number {

@@ -31,7 +31,8 @@ export class EnclaveClient {
    */
   static async connect(path: string, signal: AbortSignal): Promise<EnclaveClient> {
     for (;;) {
-      const client = await EnclaveClient.#try(path, signal);
+      // A signal of its own for each attempt: sockets listen to theirs for as long as they live.
+      const client = await EnclaveClient.#try(path, AbortSignal.any([signal]));
       if (client !== undefined) return client;
       await setTimeout(RETRY_MS, undefined, { signal });
     }

@@ -3,3 +3,4 @@ export { asError, QemuError } from './errors.js';
 export { Signal } from './events.js';
 export { Machine } from './machine.js';
 export { createAlias, createRegion, MemoryRegion } from './memory.js';
+export { cpuPlace } from './smp.js';

@@ -1,6 +1,6 @@
 import * as qapi from '../qom/qapi.js';
 import { QemuError } from './errors.js';
-import type { Int64 } from './json.js';
+import type { Int64, JsonObject } from './json.js';
 
 /** `-smp` and the machine property `smp` (qapi/machine.json). */
 export const SMPConfiguration = qapi.struct('SMPConfiguration', {
@@ -96,4 +96,13 @@ export function completeSmp(options: SmpOptions, limits: SmpLimits): SmpTopology
     );
   }
   return { cpus, maxcpus, sockets, cores, threads };
+}
+
+/** Where a CPU is in the topology, as query-cpus-fast tells it (CpuInstanceProperties). */
+export function cpuPlace({ threads, cores }: SmpTopology, index: number): JsonObject {
+  return {
+    'core-id': Math.floor(index / threads) % cores,
+    'thread-id': index % threads,
+    'socket-id': Math.floor(index / (threads * cores)),
+  };
 }

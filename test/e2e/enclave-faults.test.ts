@@ -25,7 +25,7 @@ interface Fault {
 /** One machine for all tests: what each turns on is used up or turned off by it. */
 const machine = new EnclaveProcess({
   program: { image: demoEif },
-  accel: 'tcg',
+  accelerator: 'tcg',
   machine: 'vsock-uds=DIR/vsock',
   args: ['-S', '-m', '256M'],
 });

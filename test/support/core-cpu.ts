@@ -74,7 +74,8 @@ export class CoreCpu {
     const view = this.#view;
     view.setBigUint64(s.CR0, 0x80010033n, true);
     view.setBigUint64(s.CR3, BigInt(PML4), true);
-    view.setBigUint64(s.CR4, 0x620n, true);
+    view.setBigUint64(s.CR4, 0x40620n, true);
+    view.setBigUint64(s.XCR0, 3n, true);
     view.setBigUint64(s.EFER, 0xd01n, true);
     view.setUint32(s.CPL, 3, true);
     view.setUint32(s.SEGMENTS + s.SEGMENT_SIZE + s.SEG_SELECTOR, 0x33, true);
@@ -129,6 +130,9 @@ export class CoreCpu {
     view.setUint16(s.FCW, image.readUInt16LE(0), true);
     view.setUint16(s.FSW, fsw, true);
     view.setUint8(s.FTW, image.readUInt8(4));
+    view.setUint16(s.FOP, image.readUInt16LE(6), true);
+    view.setBigUint64(s.FIP, image.readBigUInt64LE(8), true);
+    view.setBigUint64(s.FDP, image.readBigUInt64LE(16), true);
     view.setUint32(s.MXCSR, image.readUInt32LE(24), true);
     for (let i = 0; i < 8; i++) this.#bytes.set(image.subarray(32 + 16 * i, 42 + 16 * i), s.FPR + 16 * ((top + i) & 7));
     this.#bytes.set(image.subarray(160, 416), s.XMM);

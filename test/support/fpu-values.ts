@@ -1,4 +1,4 @@
-import type { Random } from './instruction-cases.js';
+import { Random } from './instruction-cases.js';
 
 /** What a piece of memory or a register is filled with. */
 export type Filling =
@@ -80,8 +80,8 @@ function numberOf(bytes: Buffer): bigint {
   return bytes.reduceRight((sum, byte) => (sum << 8n) | BigInt(byte), 0n);
 }
 
-/** Fills 16 bytes. Numbers may be relatives of those at the same places of `other`. */
-export function fill(random: Random, filling: Filling, other?: Buffer): Buffer {
+/** 16 bytes. Numbers may be relatives of those at the same places of `other`. */
+function block(random: Random, filling: Filling, other?: Buffer): Buffer {
   const result = Buffer.alloc(16);
   const like = (at: number, bytes: number) =>
     other === undefined ? undefined : numberOf(other.subarray(at, at + bytes));
@@ -107,6 +107,30 @@ export function fill(random: Random, filling: Filling, other?: Buffer): Buffer {
     for (let i = 0; i < 16; i += size) littleEndian(float(random, format, like(i, size)), size).copy(result, i);
   }
   return result;
+}
+
+const POOL = 8192;
+const pools = new Map<Filling, Buffer>();
+
+/** Blocks of a filling, each one with relatives of the numbers before it. Made once: BigInt arithmetic is slow. */
+function pool(filling: Filling): Buffer {
+  const known = pools.get(filling);
+  if (known !== undefined) return known;
+  const random = new Random(filling.length + filling.charCodeAt(1));
+  const made = Buffer.alloc(16 * POOL);
+  let before: Buffer | undefined;
+  for (let i = 0; i < POOL; i++) {
+    before = block(random, filling, before);
+    before.copy(made, 16 * i);
+  }
+  pools.set(filling, made);
+  return made;
+}
+
+/** Fills `target` with blocks of 16 bytes that follow one another in the pool. */
+export function fill(target: Buffer, filling: Filling, random: Random): void {
+  const from = 16 * random.below(POOL - target.length / 16);
+  pool(filling).copy(target, 0, from, from + target.length);
 }
 
 /** MXCSR: any rounding; mostly all exceptions masked, half of the time PE set before. */

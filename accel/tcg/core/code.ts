@@ -1,6 +1,17 @@
 import { forgetMap, protectPage } from './paging';
 import { LENGTH, OP, RECORD_SIZE } from './record';
-import { CHUNK_MAX, CHUNK_SIZE, CHUNKS, CODE_MAP_SIZE, CODE_MAPS, CODE_PAGE_MAX, CODE_PAGE_SIZE, CODE_PAGES, PAGE_INDEX, RAM_BASE } from './state';
+import {
+  CHUNK_MAX,
+  CHUNK_SIZE,
+  CHUNKS,
+  CODE_MAP_SIZE,
+  CODE_MAPS,
+  CODE_PAGE_MAX,
+  CODE_PAGE_SIZE,
+  CODE_PAGES,
+  PAGE_INDEX,
+  RAM_BASE,
+} from './state';
 import { OP_STALE } from './tables';
 
 // A code page: what was decoded of a page of RAM in one mode. u32 fields.
@@ -22,7 +33,6 @@ let freeChunks: usize = 0;
 /** Changes whenever records are dropped. */
 export let generation: u32 = 0;
 
-@inline
 function indexOf(at: usize): usize {
   return PAGE_INDEX + (((at - RAM_BASE) >>> 12) << 2);
 }

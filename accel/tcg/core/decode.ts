@@ -56,7 +56,6 @@ import {
   SIZE_D,
   SIZE_Q,
   SIZE_STACK,
-  SIZE_V,
   SIZE_W,
   SIZE_Y,
   SIZE_Z,

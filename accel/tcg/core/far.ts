@@ -1,11 +1,11 @@
-import { BP, DB, EFER_SCE, FLAG_IF, FLAG_IOPL, FLAG_NT, FLAG_RF, FLAG_VM, GP, NP, OF, SS, UD } from './bits';
+import { BP, DB, EFER_SCE, FLAG_IF, FLAG_NT, FLAG_RF, FLAG_VM, GP, NP, OF, SS, UD } from './bits';
 import { raise, raiseError } from './exceptions';
 import { getRflags, setFlags } from './flags';
 import { softwareInterrupt } from './interrupts';
 import { address, failed, read } from './memory';
 import { setG, sizeOf, unsupported } from './operands';
 import { next } from './position';
-import { FORM, IMM, REG } from './record';
+import { FORM, IMM } from './record';
 import {
   ATTR_CODE,
   ATTR_CONFORMING,

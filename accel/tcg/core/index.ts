@@ -1,3 +1,4 @@
+import { registerHandlers } from './general';
 import { flushAll } from './paging';
 import { ADDRESS_MASKS } from './state';
 
@@ -12,5 +13,6 @@ export function initialize(): void {
   store<u64>(ADDRESS_MASKS, ~0);
   store<u64>(ADDRESS_MASKS + 8, 0xffffffff);
   store<u64>(ADDRESS_MASKS + 16, 0xffff);
+  registerHandlers();
   flushAll();
 }

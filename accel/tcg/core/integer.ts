@@ -1,7 +1,7 @@
 import { DE, FLAG_DF, GP } from './bits';
 import { raise, raiseError } from './exceptions';
 import { carry, condition, getFlags, setCarry, setCarryOverflow, setFlags, setResult, signExtend } from './flags';
-import { address, failed, read, readBytes, readForWrite, write } from './memory';
+import { address, failed, read, readForWrite, write } from './memory';
 import {
   changeE,
   getE,
@@ -16,8 +16,8 @@ import {
   sizeOf,
 } from './operands';
 import { setOnStackSegment } from './paging';
-import { FLAGS, FORM, IMM, LINK, PREFIX, PREFIX_LOCK, REG, RM, SEGMENT } from './record';
-import { EFLAGS, FLAG_AUX, FLAG_RES, GPR } from './state';
+import { FLAGS, FORM, IMM, LINK, PREFIX, PREFIX_LOCK, RM, SEGMENT } from './record';
+import { EFLAGS, FLAG_RES, GPR } from './state';
 import { FORM_EC, FORM_EGC, FORM_EI, FORM_GE, FORM_GEI } from './tables';
 import { divideWide, multiplyHigh, multiplyHighUnsigned, quotient, remainder } from './wide';
 

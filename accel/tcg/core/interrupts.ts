@@ -1,4 +1,4 @@
-import { DE, DF, FLAG_IF, FLAG_NT, FLAG_RF, FLAG_TF, FLAG_VM, GP, NP, PF, SS, TS } from './bits';
+import { DE, DF, FLAG_IF, FLAG_NT, FLAG_RF, FLAG_TF, FLAG_VM, GP, NP, PF, TS } from './bits';
 import { NO_ERROR, notEmulated, raiseError } from './exceptions';
 import { getRflags } from './flags';
 import { failed, readSystem, writeAs } from './memory';
@@ -9,13 +9,10 @@ import {
   ATTR_L,
   ATTR_P,
   ATTR_S,
-  ATTR_WRITABLE,
   attributes,
   attributesOf,
-  baseOf,
   descriptor,
   dpl,
-  limitOf,
   longMode,
   protectedMode,
   readDescriptor,
@@ -38,7 +35,6 @@ import {
   GPR,
   IDT_BASE,
   IDT_LIMIT,
-  NMI_BLOCKED,
   PEND_EXIT,
   PEND_NONE,
   PENDING,

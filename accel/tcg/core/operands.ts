@@ -1,38 +1,42 @@
-import { GP, MF, NM, UD } from './bits';
+import { GP, NM, UD } from './bits';
 import { notEmulated, raise, raiseError } from './exceptions';
 import { address, failed, read, readBytes, readForWrite, write, writeBytes } from './memory';
 import { here } from './position';
-import { FLAG_MEM, FLAGS, FORM, IMM, OFFSET, REG, RM } from './record';
-import { FPU_TRAP, FSW, GPR, OPERAND, RIP, SLOT_PAGE } from './state';
-import { FORM_EG, FORM_EGI, FORM_EI, FORM_GE, FORM_GEI } from './tables';
+import { FLAG_MEM, FLAGS, FORM, IMM, REG, RM } from './record';
+import { FPU_TRAP, FSW, GPR, OPERAND, RIP } from './state';
+import { FORM_EG, FORM_EGI, FORM_GE, FORM_GEI } from './tables';
 
-@inline
 export function sizeOf(rec: usize): u32 {
   return <u32>load<u8>(rec, FLAGS) & 3;
 }
 
-@inline
 export function isMemory(rec: usize): bool {
   return (load<u8>(rec, FLAGS) & FLAG_MEM) != 0;
 }
 
 /** All ones of a size. */
-@inline
 export function maskOf(size: u32): u64 {
-  return (~(<u64>0)) >> (64 - (8 << size));
+  return ~(<u64>0) >> (64 - (8 << size));
 }
 
 export function getRegister(offset: usize, size: u32): u64 {
-  return load<u64>(offset & ~7, GPR) >> ((offset & 7) << 3) & maskOf(size);
+  return (load<u64>(offset & ~7, GPR) >> ((offset & 7) << 3)) & maskOf(size);
 }
 
 /** Writes a general register as instructions do: 32-bit values clear the upper half, smaller ones leave the rest. */
 export function setRegister(offset: usize, size: u32, value: u64): void {
   switch (size) {
-    case 0: store<u8>(offset, <u8>value, GPR); break;
-    case 1: store<u16>(offset, <u16>value, GPR); break;
-    case 2: store<u64>(offset, value & 0xffffffff, GPR); break;
-    default: store<u64>(offset, value, GPR);
+    case 0:
+      store<u8>(offset, <u8>value, GPR);
+      break;
+    case 1:
+      store<u16>(offset, <u16>value, GPR);
+      break;
+    case 2:
+      store<u64>(offset, value & 0xffffffff, GPR);
+      break;
+    default:
+      store<u64>(offset, value, GPR);
   }
 }
 

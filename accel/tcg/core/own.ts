@@ -3,6 +3,7 @@ export * from './integer';
 export * from './legacy';
 export * from './ports';
 export {
+  op_breakpoint,
   op_cross,
   op_invalid,
   op_link,

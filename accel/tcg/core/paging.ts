@@ -23,7 +23,6 @@ import {
   CR3,
   CR4,
   EFER,
-  EFLAGS,
   RAM_BASE,
   RAM_HIGH,
   RAM_LOW,

@@ -2,8 +2,25 @@ import { CR0_EM, CR0_PE, CR0_TS, CR4_OSFXSR, EFER_LMA, GP, NP, SS } from './bits
 import { raiseError } from './exceptions';
 import { failed, readSystem, writeAs } from './memory';
 import {
-  CPL, CR0, CR4, EFER, EXEC_KEY, FPU_TRAP, GDT_BASE, GDT_LIMIT, GPR, MODE, SEG_ATTRIBUTES, SEG_LIMIT, SEG_SELECTOR, SEGMENT_SIZE, SEGMENTS, SLOT_SEGBASE,
-  TLB, TLB_KERNEL, TLB_USER,
+  CPL,
+  CR0,
+  CR4,
+  EFER,
+  EXEC_KEY,
+  FPU_TRAP,
+  GDT_BASE,
+  GDT_LIMIT,
+  GPR,
+  MODE,
+  SEG_ATTRIBUTES,
+  SEG_LIMIT,
+  SEG_SELECTOR,
+  SEGMENT_SIZE,
+  SEGMENTS,
+  SLOT_SEGBASE,
+  TLB,
+  TLB_KERNEL,
+  TLB_USER,
 } from './state';
 
 export const SEG_ES: u32 = 0;
@@ -27,7 +44,6 @@ export const ATTR_L: u32 = 0x2000;
 export const ATTR_DB: u32 = 0x4000;
 export const ATTR_G: u32 = 0x8000;
 
-@inline
 export function segment(index: u32): usize {
   return SEGMENTS + index * SEGMENT_SIZE;
 }
@@ -90,12 +106,10 @@ export function readDescriptor(selector: u32, vector: u32): bool {
   return !failed();
 }
 
-@inline
 export function attributes(word: u64): u32 {
   return <u32>(word >> 40) & 0xf0ff;
 }
 
-@inline
 export function baseOf(word: u64): u64 {
   return ((word >> 16) & 0xffffff) | ((word >> 32) & 0xff000000);
 }

@@ -1,12 +1,13 @@
 import { DB, FLAG_IF, FLAG_TF, GP, UD } from './bits';
 import { chunkLeft, codePage, dropAll, generation, newChunk, newRecord, PAGE_CROSSED, PAGE_MAP } from './code';
+import { atBreakpoint, mayBreak, setNoting, watchpointHit } from './debug';
 import { decode, ends, setStepping } from './decode';
 import { notEmulated, raise, raiseError } from './exceptions';
 import { poll as hostPoll, takeInterrupt } from './host';
 import { deliverException, deliverInterrupt } from './interrupts';
 import { EXECUTE, fillTlb, NO_ADDRESS, PAGE_MASK, ramAddress, translate } from './paging';
 import { codeBase, here, next, pointerAt } from './position';
-import { IMM, LENGTH, LINK, NEXT, OFFSET, OP, RECORD_SIZE } from './record';
+import { LENGTH, LINK, NEXT, OFFSET, OP, RECORD_SIZE } from './record';
 import {
   BUDGET,
   CPL,
@@ -31,6 +32,7 @@ import {
   PEND_NONE,
   PEND_RECORD,
   PEND_RIP,
+  PEND_WATCH,
   PENDING,
   POLL_RECORD,
   RIP,
@@ -41,7 +43,16 @@ import {
   TRAP_STEP,
   TRAPS,
 } from './state';
-import { OP_CROSS, OP_LINK, OP_NEXT_PAGE, OP_POLL, OP_STALE, OP_TOO_LONG, OP_UNIMPLEMENTED } from './tables';
+import {
+  OP_BREAKPOINT,
+  OP_CROSS,
+  OP_LINK,
+  OP_NEXT_PAGE,
+  OP_POLL,
+  OP_STALE,
+  OP_TOO_LONG,
+  OP_UNIMPLEMENTED,
+} from './tables';
 
 const PAGE_SIZE: u32 = 4096;
 /** Decoding ahead of execution stops after so many instructions. */
@@ -122,6 +133,12 @@ function decodeRun(code: usize, offset: u32): usize {
       return first;
     }
     const length = decode(page + at, at, rec);
+    if (mayBreak(at)) {
+      special(rec, OP_BREAKPOINT, at, 0);
+      store<u8>(rec, <u8>min<u32>(length, PAGE_SIZE - at), LENGTH);
+      store<usize>(map + (at << 2), rec);
+      return first;
+    }
     if (at + length > PAGE_SIZE || (at > PAGE_SIZE - 16 && ends && length < PAGE_SIZE - at && isSpecial(rec))) {
       special(rec, OP_CROSS, at, 0);
       store<u8>(rec, <u8>(PAGE_SIZE - at), LENGTH);
@@ -180,6 +197,19 @@ export function op_stale(rec: usize): void {
   goTo(here(rec));
 }
 
+/** At the place of an instruction where the debugger has a breakpoint, or has one at the same offset of another page. */
+export function op_breakpoint(rec: usize): void {
+  store<u64>(RIP, here(rec));
+  if (atBreakpoint(load<u64>(GPR + SLOT_PAGE) + load<u16>(rec, OFFSET))) stop(EXIT_BREAKPOINT);
+  else if (step() != 0) store<u32>(PENDING, PEND_RECORD);
+}
+
+/** Makes run() return; execution goes on at RIP. */
+function stop(exit: u32): void {
+  store<u32>(EXIT, exit);
+  store<u32>(PENDING, PEND_EXIT);
+}
+
 export function op_unimplemented(rec: usize): void {
   store<u64>(RIP, here(rec));
   notEmulated();
@@ -202,8 +232,7 @@ export function goTo(pointer: u64): void {
 /** Ends the instruction and makes run() return; execution goes on behind it. */
 export function leave(rec: usize, exit: u32): void {
   store<u64>(RIP, next(rec));
-  store<u32>(EXIT, exit);
-  store<u32>(PENDING, PEND_EXIT);
+  stop(exit);
 }
 
 /** The budget is used up at a taken branch to `rec`: a record that ends in settle(). */
@@ -238,6 +267,8 @@ function linearMask(): u64 {
 
 /** Executes one instruction apart from all others. The record to go on with, or 0 with PENDING set. */
 function step(): usize {
+  // A repeated instruction is left after one element, or a page of them.
+  store<u32>(BUDGET, 1);
   setStepping(true);
   const rip = (load<u64>(RIP) + codeBase()) & linearMask();
   const first = codeAddress(rip);
@@ -267,6 +298,7 @@ function step(): usize {
 
 /** Set while an instruction is executed that a single-step trap follows. */
 let stepTrap: bool = false;
+/** Set while an instruction is executed that run() returns after. */
 let stepExit: bool = false;
 
 /**
@@ -279,11 +311,19 @@ export function settle(rec: usize): usize {
     store<u32>(PENDING, PEND_NONE);
     return CROSSING;
   }
-  if (pending == PEND_EXCEPTION) store<u64>(RIP, here(rec));
+  if (pending == PEND_EXCEPTION || pending == PEND_WATCH) store<u64>(RIP, here(rec));
+  const again = pending == PEND_WATCH;
+  setNoting(true);
   while (true) {
     store<u32>(PENDING, PEND_NONE);
-    if (pending == PEND_EXIT) return 0;
-    if (pending == PEND_EXCEPTION) {
+    if (pending == PEND_EXIT) {
+      stepExit = false;
+      return 0;
+    }
+    if (pending == PEND_WATCH) {
+      stepTrap = false;
+      stepExit = false;
+    } else if (pending == PEND_EXCEPTION) {
       stepTrap = false;
       if ((load<u32>(TRAPS) & TRAP_EXCEPTIONS) != 0) {
         store<u32>(EXIT, EXIT_EXCEPTION);
@@ -299,30 +339,44 @@ export function settle(rec: usize): usize {
       pending = PEND_EXCEPTION;
       continue;
     }
-    if (stepExit) {
+    const steps = (load<u32>(TRAPS) & TRAP_STEP) != 0;
+    if (watchpointHit() || (stepExit && steps)) {
       stepExit = false;
-      store<u32>(EXIT, EXIT_STEP);
+      store<u32>(EXIT, watchpointHit() ? EXIT_BREAKPOINT : EXIT_STEP);
       return 0;
     }
-    if (load<i32>(BUDGET) <= 0) {
+    stepExit = false;
+    if (load<i32>(BUDGET) <= 0 && !again) {
       if (hostPoll() != 0) {
         store<u32>(EXIT, EXIT_POLL);
         return 0;
       }
       store<u32>(BUDGET, load<u32>(SLICE));
-      takeInterrupts();
-      pending = load<u32>(PENDING);
-      if (pending != PEND_NONE) continue;
+      if (!steps || load<u32>(HALTED) != 0) {
+        stepExit = steps;
+        takeInterrupts();
+        pending = load<u32>(PENDING);
+        if (pending != PEND_NONE || stepExit || watchpointHit()) continue;
+      }
     }
     let found: usize = 0;
-    if ((load<u32>(EFLAGS) & FLAG_TF) != 0 || (load<u32>(TRAPS) & TRAP_STEP) != 0) {
-      stepTrap = (load<u32>(EFLAGS) & FLAG_TF) != 0;
-      stepExit = (load<u32>(TRAPS) & TRAP_STEP) != 0;
+    const rip = (load<u64>(RIP) + codeBase()) & linearMask();
+    const traps = (load<u32>(EFLAGS) & FLAG_TF) != 0;
+    if (traps || steps || again) {
+      if (traps && !steps && !again && atBreakpoint(rip)) {
+        store<u32>(EXIT, EXIT_BREAKPOINT);
+        return 0;
+      }
+      stepTrap = traps;
+      stepExit = steps || again;
       found = step();
     } else {
-      found = enter((load<u64>(RIP) + codeBase()) & linearMask());
+      found = enter(rip);
     }
-    if (found != 0) return found;
+    if (found != 0) {
+      setNoting(again);
+      return found;
+    }
     pending = load<u32>(PENDING);
   }
 }

@@ -1,15 +1,15 @@
-import { FLAG_AC, FLAG_IF, FLAG_IOPL, FLAG_RF, FLAG_VM, FLAGS_ARITHMETIC, FLAGS_FREE, GP } from './bits';
+import { FLAG_IF, FLAG_IOPL, FLAG_RF, FLAG_VM, FLAGS_FREE, GP } from './bits';
 import { raiseError } from './exceptions';
 import { condition, getRflags, setFlags } from './flags';
 import { failed, probeWrite, read, write } from './memory';
 import { getE, getRegister, maskOf, setE, setRegister, sizeOf, unsupported } from './operands';
 import { canonical, setOnStackSegment } from './paging';
 import { next, pointerAt } from './position';
-import { FLAGS, FORM, IMM, NEXT, RM, SCALE } from './record';
-import { loadDataSegment, protectedMode, SEG_SS, segment, selectorOf, stackBase, stackSize } from './segments';
+import { FLAGS, FORM, IMM, SCALE } from './record';
+import { loadDataSegment, selectorOf, stackBase, stackSize } from './segments';
 import { goTo, linkTo } from './settle';
-import { BUDGET, CPL, EFLAGS, GPR, PEND_NONE, PENDING, SEG_SELECTOR, SLOT_PAGE } from './state';
-import { FORM_E, FORM_I, FORM_J } from './tables';
+import { BUDGET, CPL, EFLAGS, GPR } from './state';
+import { FORM_I } from './tables';
 
 const RSP: usize = 32;
 const RBP: usize = 40;

@@ -128,7 +128,7 @@ export const EXIT_BREAKPOINT = 8;
 
 /** run() returns EXIT_EXCEPTION instead of delivering an exception. */
 export const TRAP_EXCEPTIONS = 1;
-/** run() returns EXIT_STEP after one instruction. */
+/** run() returns EXIT_STEP after one instruction, with no interrupt before it unless the vCPU is halted. */
 export const TRAP_STEP = 2;
 
 // --- Scratch ---
@@ -142,6 +142,9 @@ export const FETCH = 0x20e0;
 export const SAVE_AREA = 0x2400;
 /** 8 u64 masks of address sizes: 64, 32, 16 bits. */
 export const ADDRESS_MASKS = 0x2100;
+
+/** u32 for each handler: the function that does its instruction in all cases. */
+export const HANDLERS = 0x4000;
 
 /** Static data of the module (asc --memoryBase). */
 export const STATIC = 0x10000;
@@ -181,7 +184,23 @@ export const RAM_HIGH = 0x2208;
 export const SLICE = 0x2210;
 /** Go on with the record at CROSSING. */
 export const PEND_RECORD = 4;
+/** A watchpoint: do the instruction again, then return. */
+export const PEND_WATCH = 5;
 /** The record that poll() puts into the loop. */
 export const POLL_RECORD = 0x2220;
 /** u32: not 0 when PAUSE gives the other vCPUs their turn. */
 export const YIELDS = 0x2214;
+
+// --- The debugger ---
+/** u32 counts; u32 index + 1 of the watchpoint that was touched, or 0, and the u64 address. */
+export const BREAKPOINT_COUNT = 0x2240;
+export const WATCHPOINT_COUNT = 0x2244;
+export const WATCHPOINT_HIT = 0x2248;
+export const WATCHPOINT_ADDRESS = 0x2250;
+/** Most of both together. */
+export const BREAKPOINT_MAX = 1024;
+/** u64 virtual addresses of instructions. */
+export const BREAKPOINTS = 0x8000;
+/** u64 virtual address, u32 bytes, u32 kinds: 1 reads, 2 writes. */
+export const WATCHPOINTS = 0xa000;
+export const WATCHPOINT_SIZE = 16;

@@ -1,13 +1,13 @@
 import { FLAG_DF } from './bits';
 import { setResult } from './flags';
 import { portIn, portOut } from './host';
-import { directRead, directWrite, failed, probeRead, probeWrite, read, write } from './memory';
+import { directRead, directWrite, failed, probeWrite, read, write } from './memory';
 import { getRegister, maskOf, setRegister, sizeOf } from './operands';
 import { setOnStackSegment } from './paging';
 import { portAllowed } from './ports';
 import { here } from './position';
-import { FLAGS, OFFSET, PREFIX, PREFIX_REP, PREFIX_REPNE, SEGMENT } from './record';
-import { BUDGET, EFLAGS, FLAG_AUX, FLAG_RES, GPR, PEND_RIP, PENDING, RIP, SLOT_PAGE, SLOT_SEGBASE } from './state';
+import { FLAGS, PREFIX, PREFIX_REP, PREFIX_REPNE, SEGMENT } from './record';
+import { BUDGET, EFLAGS, FLAG_RES, GPR, PEND_RIP, PENDING, RIP, SLOT_SEGBASE } from './state';
 
 const RAX: usize = 0;
 const RCX: usize = 8;
@@ -18,7 +18,6 @@ const RDI: usize = 56;
 /** What a branch costs of the budget is what so many bytes cost. */
 const BYTES_PER_BRANCH: u32 = 256;
 
-@inline
 function addressSize(rec: usize): u32 {
   return 3 - ((<u32>load<u8>(rec, FLAGS) >> 3) & 3);
 }
@@ -40,7 +39,6 @@ function advance(rec: usize, register: usize, bytes: u64): void {
   setRegister(register, size, getRegister(register, size) + step);
 }
 
-@inline
 function repeats(rec: usize): bool {
   return (load<u8>(rec, PREFIX) & (PREFIX_REP | PREFIX_REPNE)) != 0;
 }
@@ -83,7 +81,7 @@ export function op_movs(rec: usize): void {
       to = directWrite(destination(rec));
     }
     if (from != 0 && to != 0) {
-      const bytes = <usize>n << size;
+      const bytes = (<usize>n) << size;
       // Where the destination begins inside of the source, what was written is read again.
       if (to > from && to < from + bytes) {
         for (let i: usize = 0; i < bytes; i += 1 << size) copyElement(to + i, from + i, size);
@@ -100,10 +98,17 @@ export function op_movs(rec: usize): void {
 
 function copyElement(to: usize, from: usize, size: u32): void {
   switch (size) {
-    case 0: store<u8>(to, load<u8>(from)); break;
-    case 1: store<u16>(to, load<u16>(from)); break;
-    case 2: store<u32>(to, load<u32>(from)); break;
-    default: store<u64>(to, load<u64>(from));
+    case 0:
+      store<u8>(to, load<u8>(from));
+      break;
+    case 1:
+      store<u16>(to, load<u16>(from));
+      break;
+    case 2:
+      store<u32>(to, load<u32>(from));
+      break;
+    default:
+      store<u64>(to, load<u64>(from));
   }
 }
 
@@ -145,7 +150,7 @@ export function op_stos(rec: usize): void {
 function fill(to: usize, count: usize, size: u32, value: u64): void {
   const low = value & 0xff;
   if (value & maskOf(size)) {
-    if ((low * 0x0101010101010101 & maskOf(size)) != (value & maskOf(size))) {
+    if (((low * 0x0101010101010101) & maskOf(size)) != (value & maskOf(size))) {
       for (let i: usize = 0; i < count; i++) {
         const at = to + (i << size);
         if (size == 3) store<u64>(at, value);

@@ -1,6 +1,5 @@
 import {
   CR0_ET,
-  CR0_NE,
   CR0_PE,
   CR0_PG,
   CR0_TS,
@@ -8,8 +7,6 @@ import {
   CR0_WP,
   CR4_FSGSBASE,
   CR4_PAE,
-  CR4_PGE,
-  CR4_SMEP,
   CR4_TSD,
   CR4_VALID,
   EFER_LMA,
@@ -26,19 +23,17 @@ import { raise, raiseError } from './exceptions';
 import { getFlags, setFlags } from './flags';
 import { cpuid, getTaskPriority, random, readMsr, setTaskPriority, tsc, writeMsr } from './host';
 import { address, failed, read, readSystem, write, writeAs } from './memory';
-import { getE, getG, getRegister, isMemory, maskOf, setE, setG, setRegister, sizeOf, unsupported } from './operands';
+import { getE, getRegister, isMemory, setE, setG, setRegister, sizeOf, unsupported } from './operands';
 import { flushAll, flushLocal, flushPage } from './paging';
 import { next } from './position';
-import { IMM, OP, RECORD_SIZE, REG, RM } from './record';
+import { REG, RM } from './record';
 import {
   ATTR_CODE,
   ATTR_CONFORMING,
-  ATTR_L,
   ATTR_P,
   ATTR_S,
   ATTR_WRITABLE,
   attributes,
-  attributesOf,
   baseOf,
   descriptor,
   descriptorAddress,
@@ -52,7 +47,6 @@ import {
   SEG_FS,
   SEG_GS,
   SEG_LDT,
-  SEG_SS,
   SEG_TR,
   segment,
   selectorOf,
@@ -80,14 +74,11 @@ import {
   HALTED,
   IDT_BASE,
   IDT_LIMIT,
-  INTR,
   KERNEL_GS_BASE,
   LSTAR,
   MODE,
   PAT,
-  PENDING,
   RESULT,
-  SEG_ATTRIBUTES,
   SEG_LIMIT,
   SLOT_SEGBASE,
   STAR,
@@ -99,10 +90,10 @@ import {
   YIELDS,
 } from './state';
 
-const RAX: usize = 0;
-const RCX: usize = 8;
-const RDX: usize = 16;
-const RBX: usize = 24;
+const _RAX: usize = 0;
+const _RCX: usize = 8;
+const _RDX: usize = 16;
+const _RBX: usize = 24;
 
 /** Whether the privilege is 0; raises #GP(0) when not. */
 function privileged(): bool {

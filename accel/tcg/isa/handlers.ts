@@ -15,6 +15,7 @@ export const specials = [
   'unimplemented',
   'invalid',
   'too_long',
+  'breakpoint',
 ] as const;
 
 /** A handler number and what it stands for. */

@@ -31,15 +31,15 @@ const BREAK = 'break;';
 
 /** r from a and b, and the flags. */
 const operations: Readonly<Record<string, (size: Size) => string>> = {
-  add: (size) => `const r = a + b; ${setFlags(size, '(a & b) | ((a | b) & ~r)')}`,
-  sub: (size) => `const r = a - b; ${setFlags(size, '(~a & b) | ((~a | b) & r)')}`,
+  add: (size) => `const r: ${wordType(size)} = a + b; ${setFlags(size, '(a & b) | ((a | b) & ~r)')}`,
+  sub: (size) => `const r: ${wordType(size)} = a - b; ${setFlags(size, '(~a & b) | ((~a | b) & r)')}`,
   adc: (size) =>
-    `const r = a + b + <${wordType(size)}>(load<u64>(FLAG_AUX) >> 63); ${setFlags(size, '(a & b) | ((a | b) & ~r)')}`,
+    `const r: ${wordType(size)} = a + b + <${wordType(size)}>(load<u64>(FLAG_AUX) >> 63); ${setFlags(size, '(a & b) | ((a | b) & ~r)')}`,
   sbb: (size) =>
-    `const r = a - b - <${wordType(size)}>(load<u64>(FLAG_AUX) >> 63); ${setFlags(size, '(~a & b) | ((~a | b) & r)')}`,
-  and: (size) => `const r = a & b; ${logicFlags(size)}`,
-  or: (size) => `const r = a | b; ${logicFlags(size)}`,
-  xor: (size) => `const r = a ^ b; ${logicFlags(size)}`,
+    `const r: ${wordType(size)} = a - b - <${wordType(size)}>(load<u64>(FLAG_AUX) >> 63); ${setFlags(size, '(~a & b) | ((~a | b) & r)')}`,
+  and: (size) => `const r: ${wordType(size)} = a & b; ${logicFlags(size)}`,
+  or: (size) => `const r: ${wordType(size)} = a | b; ${logicFlags(size)}`,
+  xor: (size) => `const r: ${wordType(size)} = a ^ b; ${logicFlags(size)}`,
 };
 
 /** Small operands and rare operations take the general address only: fewer handlers. */
@@ -94,7 +94,7 @@ const moves: Record<string, Template> = {
       : `${setRegister('REG', size, `<${wordType(size)}>(${address(kind)})`)} ${next}`,
   'xchg EG': (size, kind) =>
     kind === register && size >= 2
-      ? `const a = ${getRegister('RM', size)}; const b = ${getRegister('REG', size)}; ${setRegister('RM', size, 'b')} ${setRegister('REG', size, 'a')} ${next}`
+      ? `const a: ${wordType(size)} = ${getRegister('RM', size)}; const b: ${wordType(size)} = ${getRegister('REG', size)}; ${setRegister('RM', size, 'b')} ${setRegister('REG', size, 'a')} ${next}`
       : undefined,
   'bswap E': (size, kind) =>
     kind === register && size >= 2
@@ -125,18 +125,20 @@ const SHIFT_MASK = (size: Size) => (size === 3 ? 63 : 31);
 const shifts: Readonly<Record<string, (size: Size) => string>> = {
   shl: (size) => {
     const top = bitsOf(size) - 1;
-    return `const y = x << (n - 1); const r = y << 1;
+    return `const y: ${wordType(size)} = x << (n - 1); const r: ${wordType(size)} = y << 1;
     store<i64>(FLAG_RES, ${extended(size, 'r')}); store<u64>(FLAG_AUX, (<u64>(y >> ${top}) << 63) | (<u64>(r >> ${top}) << 62));`;
   },
-  shr: (size) => `const y = x >> (n - 1); const r = y >> 1; const f: u64 = <u64>y << 63;
+  shr: (
+    size,
+  ) => `const y: ${wordType(size)} = x >> (n - 1); const r: ${wordType(size)} = y >> 1; const f: u64 = <u64>y << 63;
     store<i64>(FLAG_RES, ${extended(size, 'r')}); store<u64>(FLAG_AUX, f | ((f >> 1) ^ (<u64>(x >> ${bitsOf(size) - 1}) << 62)));`,
   sar: (
     size,
-  ) => `const y = <i${bitsOf(size)}>x >> (n - 1); const r = <u${bitsOf(size)}>(y >> 1); const f: u64 = <u64>y << 63;
+  ) => `const y: i${bitsOf(size)} = <i${bitsOf(size)}>x >> (n - 1); const r: u${bitsOf(size)} = <u${bitsOf(size)}>(y >> 1); const f: u64 = <u64>y << 63;
     store<i64>(FLAG_RES, ${extended(size, 'r')}); store<u64>(FLAG_AUX, f | (f >> 1));`,
-  rol: (size) => `const r = rotl<${wordType(size)}>(x, n);
+  rol: (size) => `const r: ${wordType(size)} = rotl<${wordType(size)}>(x, n);
     store<u64>(FLAG_AUX, (load<u64>(FLAG_AUX) & 0x3fffffffffffffff) | (<u64>r << 63) | (<u64>(r >> ${bitsOf(size) - 1}) << 62));`,
-  ror: (size) => `const r = rotr<${wordType(size)}>(x, n);
+  ror: (size) => `const r: ${wordType(size)} = rotr<${wordType(size)}>(x, n);
     store<u64>(FLAG_AUX, (load<u64>(FLAG_AUX) & 0x3fffffffffffffff) | (<u64>(r >> ${bitsOf(size) - 2}) << 62));`,
 };
 
@@ -160,11 +162,12 @@ const topBit = (size: Size) => `${(1n << BigInt(bitsOf(size) - 1)).toString()}`;
 const truncated = (size: Size, value: string) => (size >= 2 ? value : `(${value} & ${size === 0 ? '0xff' : '0xffff'})`);
 const unary: Readonly<Record<string, (size: Size) => string>> = {
   inc: (size) =>
-    `const r = ${truncated(size, '(x + 1)')}; ${keepCarry(`r == ${topBit(size)}`, '(r & 15) == 0')} store<i64>(FLAG_RES, ${extended(size, 'r')});`,
+    `const r: ${wordType(size)} = ${truncated(size, '(x + 1)')}; ${keepCarry(`r == ${topBit(size)}`, '(r & 15) == 0')} store<i64>(FLAG_RES, ${extended(size, 'r')});`,
   dec: (size) =>
-    `const r = ${truncated(size, '(x - 1)')}; ${keepCarry(`x == ${topBit(size)}`, '(x & 15) == 0')} store<i64>(FLAG_RES, ${extended(size, 'r')});`,
-  neg: (size) => `const a: ${wordType(size)} = 0; const b = x; const r = a - b; ${setFlags(size, 'b | r')}`,
-  not: () => 'const r = ~x;',
+    `const r: ${wordType(size)} = ${truncated(size, '(x - 1)')}; ${keepCarry(`x == ${topBit(size)}`, '(x & 15) == 0')} store<i64>(FLAG_RES, ${extended(size, 'r')});`,
+  neg: (size) =>
+    `const a: ${wordType(size)} = 0; const b: ${wordType(size)} = x; const r: ${wordType(size)} = a - b; ${setFlags(size, 'b | r')}`,
+  not: (size) => `const r: ${wordType(size)} = ~x;`,
 };
 
 function single(name: string): Template {
@@ -184,9 +187,9 @@ for (const form of ['GE', 'GEI']) {
     const other = form === 'GE' ? getRegister('REG', size) : immediate(size);
     const product =
       size === 2
-        ? `const w: i64 = <i64><i32>(${e}) * <i64><i32>(${other}); const r = <u32>w;
+        ? `const w: i64 = <i64><i32>(${e}) * <i64><i32>(${other}); const r: u32 = <u32>w;
     store<i64>(FLAG_RES, <i64><i32>r); store<u64>(FLAG_AUX, <u64>(w != <i64><i32>w) << 63);`
-        : `const a = <i64>(${e}); const b = <i64>(${other}); const r = a * b;
+        : `const a: i64 = <i64>(${e}); const b: i64 = <i64>(${other}); const r: i64 = a * b;
     store<i64>(FLAG_RES, r); store<u64>(FLAG_AUX, <u64>(((a + 0x80000000) | (b + 0x80000000)) >>> 32 != 0 && multiplyHigh(a, b) != r >> 63) << 63);`;
     return `${kind === register ? '' : memory(kind, size)} ${product} ${setRegister('REG', size, 'r')} ${next}`;
   };
@@ -196,12 +199,12 @@ multiply['mul E'] = (size, kind) => {
   return size === 2
     ? `const w: u64 = <u64>load<u32>(GPR) * <u64>(${getRegister('RM', 2)}); store<u64>(GPR, w & 0xffffffff); store<u64>(GPR + 16, w >> 32);
     store<i64>(FLAG_RES, <i64><i32>w); store<u64>(FLAG_AUX, <u64>(w >> 32 != 0) << 63); ${next}`
-    : `const a = load<u64>(GPR); const b = ${getRegister('RM', 3)}; const r = a * b; const h = multiplyHighUnsigned(a, b);
+    : `const a: u64 = load<u64>(GPR); const b: u64 = ${getRegister('RM', 3)}; const r: u64 = a * b; const h: u64 = multiplyHighUnsigned(a, b);
     store<u64>(GPR, r); store<u64>(GPR + 16, h); store<i64>(FLAG_RES, <i64>r); store<u64>(FLAG_AUX, <u64>(h != 0) << 63); ${next}`;
 };
 
 const setCarry = (bit: string) =>
-  `const f = load<u64>(FLAG_AUX); const d = (f ^ (<u64>(${bit}) << 63)) & 0x8000000000000000; store<u64>(FLAG_AUX, f ^ (d | (d >> 1)));`;
+  `const f: u64 = load<u64>(FLAG_AUX); const d: u64 = (f ^ (<u64>(${bit}) << 63)) & 0x8000000000000000; store<u64>(FLAG_AUX, f ^ (d | (d >> 1)));`;
 
 const bits: Record<string, Template> = {};
 for (const [name, change] of [
@@ -235,7 +238,7 @@ const TAKEN = 'if (--budget < 0) { rec = poll(rec); break; } continue;';
 /** Goes to the record of virtual address `to`; breaks when its page is not known. Declares `found`; `goTo` completes it. */
 const findTarget = (to: string) => `const x: usize = ((<usize>${to} >>> 8) & 0xfff0);
     if (load<u64>(x, TLB_EXEC) != ((${to} & PAGE_MASK) | <u64>load<u32>(EXEC_KEY))) break;
-    const found = load<usize>(load<usize>(x, TLB_EXEC + 8) + ((<usize>${to} & 0xfff) << 2)); if (found == 0) break;`;
+    const found: usize = load<usize>(load<usize>(x, TLB_EXEC + 8) + ((<usize>${to} & 0xfff) << 2)); if (found == 0) break;`;
 const goTo = (to: string) => `store<u64>(GPR + SLOT_PAGE, ${to} & PAGE_MASK); rec = found; ${TAKEN}`;
 const target = 'load<u64>(GPR + SLOT_PAGE) + load<u64>(rec, IMM)';
 const following = 'load<u64>(GPR + SLOT_PAGE) + <u64>load<u16>(rec, NEXT)';
@@ -244,12 +247,12 @@ const branches: Record<string, Template> = {
   'push E': stack64((kind) => {
     if (kind === register) return `${pushValue(getRegister('RM', 3))} ${next}`;
     if (kind === indexed) return undefined;
-    return `${memory(kind, 3)} const v = load<u64>(p); { ${pushValue('v')} } ${next}`;
+    return `${memory(kind, 3)} const v: u64 = load<u64>(p); { ${pushValue('v')} } ${next}`;
   }),
   'push I': stack64(() => `${pushValue('load<u64>(rec, IMM)')} ${next}`),
   'pop E': stack64((kind) =>
     kind === register
-      ? `const va: u64 = load<u64>(GPR + 32); ${probe('va', 3)} const v = load<u64>(p); store<u64>(GPR + 32, va + 8); ${setRegister('RM', 3, 'v')} ${next}`
+      ? `const va: u64 = load<u64>(GPR + 32); ${probe('va', 3)} const v: u64 = load<u64>(p); store<u64>(GPR + 32, va + 8); ${setRegister('RM', 3, 'v')} ${next}`
       : undefined,
   ),
   'leave ': stack64(
@@ -258,15 +261,15 @@ const branches: Record<string, Template> = {
   ),
   'jmp J': stack64(
     () =>
-      `const t = load<usize>(rec, LINK); if (t != 0) { rec = t; ${TAKEN} } const to: u64 = ${target}; ${findTarget('to')} ${goTo('to')}`,
+      `const t: usize = load<usize>(rec, LINK); if (t != 0) { rec = t; ${TAKEN} } const to: u64 = ${target}; ${findTarget('to')} ${goTo('to')}`,
   ),
   'call J': stack64(
-    () => `const t = load<usize>(rec, LINK); if (t != 0) { ${pushValue(following)} rec = t; ${TAKEN} }
+    () => `const t: usize = load<usize>(rec, LINK); if (t != 0) { ${pushValue(following)} rec = t; ${TAKEN} }
     const to: u64 = ${target}; ${findTarget('to')} ${pushValue(following)} ${goTo('to')}`,
   ),
   'ret ': stack64(
     () =>
-      `const va: u64 = load<u64>(GPR + 32); ${probe('va', 3)} const to = load<u64>(p); ${findTarget('to')} store<u64>(GPR + 32, va + 8); ${goTo('to')}`,
+      `const va: u64 = load<u64>(GPR + 32); ${probe('va', 3)} const to: u64 = load<u64>(p); ${findTarget('to')} store<u64>(GPR + 32, va + 8); ${goTo('to')}`,
   ),
 };
 for (const [name, push] of [
@@ -278,20 +281,21 @@ for (const [name, push] of [
     const to =
       kind === register
         ? `const to: u64 = ${getRegister('RM', 3)};`
-        : `let to: u64 = 0; { ${memory(kind, 3)} to = load<u64>(p); }`;
+        : `${memory(kind, 3)} const to: u64 = load<u64>(p);`;
     return `${to} ${findTarget('to')} ${push} ${goTo('to')}`;
   });
 }
 for (const [code, name] of conditions.entries()) {
   branches[`j${name} J`] = stack64(
-    () => `if (${condition(code)}) { const t = load<usize>(rec, LINK); if (t == 0) break; rec = t; ${TAKEN} } ${next}`,
+    () =>
+      `if (${condition(code)}) { const t: usize = load<usize>(rec, LINK); if (t == 0) break; rec = t; ${TAKEN} } ${next}`,
   );
   branches[`set${name} E`] = (size, kind) =>
     kind === register && size === 0 ? `${setRegister('RM', 0, `${condition(code)} ? 1 : 0`)} ${next}` : undefined;
   branches[`cmov${name} GE`] = (size, kind) => {
     if (size < 2 || kind === base || kind === indexed) return undefined;
     const e = kind === register ? getRegister('RM', size) : loadMemory(size);
-    return `${kind === register ? '' : memory(kind, size)} const e1 = ${e}; ${setRegister('REG', size, `${condition(code)} ? e1 : ${getRegister('REG', size)}`)} ${next}`;
+    return `${kind === register ? '' : memory(kind, size)} const e1: ${wordType(size)} = ${e}; ${setRegister('REG', size, `${condition(code)} ? e1 : ${getRegister('REG', size)}`)} ${next}`;
   };
 }
 
@@ -334,7 +338,7 @@ export const hot: Readonly<Record<string, Template>> = {
 /** Handlers of records that are no instruction: the decoder makes them. */
 export const hotSpecial: Readonly<Record<string, string>> = {
   /** Goes on at another record of the page, or decodes it first. */
-  link: 'const t = load<usize>(rec, LINK); if (t == 0) break; rec = t; continue;',
+  link: 'const t: usize = load<usize>(rec, LINK); if (t == 0) break; rec = t; continue;',
   /** Goes on in the next page. */
   next_page: `const to: u64 = ${following}; ${findTarget('to')} store<u64>(GPR + SLOT_PAGE, to & PAGE_MASK); rec = found; continue;`,
 };

@@ -100,6 +100,14 @@ export const x87Rows: readonly Row[] = [
   register('d9 /1', 'fxch', 'fxch'),
   register('dd /0', 'ffree', 'ffree'),
   register('df /0', 'ffreep', 'ffreep'),
+  // Encodings that mean the same as others; in no manual of today.
+  register('dc /2', 'fcom', 'fcom', { arg: 0 }),
+  register('dc /3', 'fcomp', 'fcom', { arg: 1 }),
+  register('de /2', 'fcomp', 'fcom', { arg: 1 }),
+  register('dd /1', 'fxch', 'fxch'),
+  register('df /1', 'fxch', 'fxch'),
+  register('df /2', 'fstp', 'fst', { arg: 1 }),
+  register('df /3', 'fstp', 'fst', { arg: 1 }),
   ...['fld1', 'fldl2t', 'fldl2e', 'fldpi', 'fldlg2', 'fldln2', 'fldz'].map((name, rm) => alone('d9 /5', rm, name)),
 
   alone('d9 /2', 0, 'fnop'),

@@ -86,8 +86,8 @@ export type DeviceEvent =
 
 /** Commands to the thread, all awaited by its owner. */
 export interface DeviceCommands {
-  /** Opens what the devices listen on. */
-  start(): void;
+  /** Makes the devices and opens what they listen on; the first command. */
+  start(plan: DeviceThreadPlan): void;
   /** Takes a bell; rings until then are kept. */
   bell(bell: BellRope): void;
   /** After it no guest memory is touched, until resume. */

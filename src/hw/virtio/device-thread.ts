@@ -36,26 +36,16 @@ export class DeviceThread {
   readonly #events: DeviceThreadEvents;
   readonly #bells: BellRope[] = [];
   readonly #waiting = new Map<number, Waiting>();
+  readonly #exited: Promise<void>;
   #worker: Worker | undefined;
-  #exited: Promise<void> = Promise.resolve();
+  #started = false;
   #closing = false;
   #lastId = 0;
 
+  /** Starts the thread, which takes its time: the plan may come later. */
   constructor(events: DeviceThreadEvents) {
     this.#events = events;
-  }
-
-  /** A rope for one thread that rings for any of the devices (BoardDevice.bell); before or after start(). */
-  rope(): BellRope {
-    const { rope, listener } = createBell();
-    if (this.#worker === undefined) this.#bells.push(listener);
-    else this.#command('bell', [listener], [listener.port]).catch(() => {});
-    return rope;
-  }
-
-  /** Starts the thread and opens what the devices listen on. @throws QemuError; the thread is closed then */
-  async start(plan: DeviceThreadPlan): Promise<void> {
-    const worker = new Worker(new URL('src/hw/virtio/device-thread.worker.js', compiledRoot), { workerData: plan });
+    const worker = new Worker(new URL('src/hw/virtio/device-thread.worker.js', compiledRoot));
     this.#worker = worker;
     this.#exited = new Promise((resolve) => {
       worker.once('exit', () => {
@@ -65,9 +55,27 @@ export class DeviceThread {
     });
     worker.on('error', (error) => this.#fail(error));
     worker.on('message', (message: DeviceMessage) => this.#take(message));
-    for (const bell of this.#bells.splice(0)) this.#command('bell', [bell], [bell.port]).catch(() => {});
+  }
+
+  /** A rope for one thread that rings for any of the devices (BoardDevice.bell); before or after start(). */
+  rope(): BellRope {
+    const { rope, listener } = createBell();
+    if (this.#started) this.#addBell(listener);
+    else this.#bells.push(listener);
+    return rope;
+  }
+
+  #addBell(listener: BellRope): void {
+    this.#command('bell', [listener], [listener.port]).catch(() => {});
+  }
+
+  /** Makes the devices and opens what they listen on. @throws QemuError; the thread is closed then */
+  async start(plan: DeviceThreadPlan): Promise<void> {
+    this.#started = true;
+    const started = this.#command('start', [plan]);
+    for (const bell of this.#bells.splice(0)) this.#addBell(bell);
     try {
-      await this.#command('start', []);
+      await started;
     } catch (error) {
       await this.close();
       throw error;

@@ -1,4 +1,4 @@
-import { parentPort, workerData } from 'node:worker_threads';
+import { parentPort } from 'node:worker_threads';
 import { Mapping } from '../../host/memory.js';
 import { asError, QemuError } from '../../system/errors.js';
 import { GuestMemory } from '../../system/guest-memory.js';
@@ -7,27 +7,37 @@ import type { CommandName, DeviceCommands, DeviceMessage, DeviceRequest, DeviceT
 
 const port = parentPort;
 if (port === null) throw new Error('the device thread is started by device-thread.ts');
-const plan = workerData as DeviceThreadPlan;
 const send = (message: DeviceMessage): void => port.postMessage(message);
+let made: DeviceHost | undefined;
 
-const memory = new GuestMemory(
-  plan.ram.map(({ base, size, address }) => ({ base, size, offset: 0, ram: new Mapping(address, size) })),
-);
-const host = new DeviceHost(plan, memory, (event) => send({ event }));
+function make(plan: DeviceThreadPlan): DeviceHost {
+  const memory = new GuestMemory(
+    plan.ram.map(({ base, size, address }) => ({ base, size, offset: 0, ram: new Mapping(address, size) })),
+  );
+  return new DeviceHost(plan, memory, (event) => send({ event }));
+}
+
+function host(): DeviceHost {
+  if (made === undefined) throw new Error('the devices are not made');
+  return made;
+}
 
 type Handlers = {
   [N in CommandName]: (...args: Parameters<DeviceCommands[N]>) => unknown;
 };
 const handlers: Handlers = {
-  start: () => host.start(),
-  bell: (bell) => host.addBell(bell),
-  pause: () => host.pause(),
-  resume: () => host.resume(),
-  reset: () => host.reset(),
-  setGuestCid: (device, cid) => host.setGuestCid(device, cid),
-  state: () => host.state,
+  start(plan) {
+    made = make(plan);
+    return made.start();
+  },
+  bell: (bell) => host().addBell(bell),
+  pause: () => host().pause(),
+  resume: () => host().resume(),
+  reset: () => host().reset(),
+  setGuestCid: (device, cid) => host().setGuestCid(device, cid),
+  state: () => host().state,
   close() {
-    host.close();
+    made?.close();
     process.exit();
   },
 };

@@ -1,6 +1,6 @@
 /*
  * A vsock guest of one connection at a time. First the heartbeat as an enclave's init does it: a byte to the parent's
- * port 9000 and back. Then it accepts connections at port 5000 and echoes what comes, until `connections=` have ended.
+ * port 9000 and back. Then it accepts connections at port 5005 and echoes what comes, until `connections=` have ended.
  */
 #include "guest.h"
 
@@ -8,7 +8,7 @@
 #define PARENT 3
 #define HEARTBEAT_PORT 9000
 #define HEARTBEAT 0xb7
-#define ECHO_PORT 5000
+#define ECHO_PORT 5005
 #define OWN_PORT 1024
 #define BUFFERS 8
 #define BUFFER 4096
@@ -28,6 +28,7 @@ static struct virtqueue receive, transmit, events;
 static uint8_t *buffers, *outgoing;
 static uint64_t own_cid;
 static uint32_t taken;
+static int connected;
 
 static struct header *next_packet(uint16_t *buffer)
 {
@@ -77,29 +78,33 @@ static void heartbeat(void)
 	}
 }
 
-/* @returns 1 when a connection to the echo port has ended */
+/* @returns 1 when the connection has ended */
 static int serve(const struct header *packet, const uint8_t *data)
 {
+	int ended = 0;
+
 	switch (packet->operation) {
 	case REQUEST:
+		connected = packet->to_port == ECHO_PORT;
 		taken = 0;
-		send(packet, packet->to_port == ECHO_PORT ? RESPONSE : RST, 0, 0, 0);
-		return 0;
+		send(packet, connected ? RESPONSE : RST, 0, 0, 0);
+		break;
 	case RW:
 		taken += packet->length;
 		send(packet, RW, 0, data, packet->length);
-		return 0;
+		break;
 	case CREDIT_REQUEST:
 		send(packet, CREDIT_UPDATE, 0, 0, 0);
-		return 0;
+		break;
 	case SHUTDOWN:
 		send(packet, RST, 0, 0, 0);
-		return packet->to_port == ECHO_PORT;
+		/* fall through */
 	case RST:
-		return packet->to_port == ECHO_PORT;
-	default:
-		return 0;
+		ended = connected;
+		connected = 0;
+		break;
 	}
+	return ended;
 }
 
 void run(void)

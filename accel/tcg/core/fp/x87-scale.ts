@@ -15,6 +15,7 @@ import {
   QNAN,
   R,
   setResult,
+  shiftRight,
   TOP_BIT,
   unpackInteger,
   ZERO,
@@ -56,15 +57,16 @@ export function unpackTwo(): bool {
 /** ST(0) = ST(0) * 2^(ST(1) cut to an integer). */
 export function fscale(): void {
   start();
-  if (unpackTwo()) {
-    scale();
-    // Nothing is rounded, so that a denormal does not underflow.
-    if (A.kind === FINITE && B.kind === ZERO) {
-      proceed();
-      return;
-    }
-  }
+  if (unpackTwo()) scale();
   finish(0);
+}
+
+/** R = A as it is: nothing is rounded, so that a denormal does not underflow; a pseudo-denormal becomes normal. */
+function keepExactly(): void {
+  keepA();
+  if (A.kind !== FINITE || A.exp >= MIN_EXPONENT) return;
+  R.exp = MIN_EXPONENT;
+  shiftRight(MIN_EXPONENT - A.exp);
 }
 
 function scale(): void {
@@ -75,8 +77,8 @@ function scale(): void {
     return setResult(B.sign ? ZERO : INF, A.sign, 0, B.sign ? 0 : TOP_BIT, 0);
   }
   noteDenormals();
+  if (A.kind !== FINITE || B.kind === ZERO) return keepExactly();
   keepA();
-  if (A.kind !== FINITE || B.kind === ZERO) return;
   if (B.exp < 0) return roundExtended(64);
   // Beyond 2^16 every number over- or underflows.
   const by = B.exp > 16 ? 0x20000 : <i32>(B.sig >> (63 - B.exp));
@@ -159,11 +161,11 @@ function partialRemainder(nearest: bool): void {
 /** R = the remainder; answers the condition codes: the quotient's low bits, or C2 when that is not the end. */
 function reduce(nearest: bool): u32 {
   noteDenormals();
-  keepA();
   if (A.kind === ZERO || B.kind === INF) {
-    roundExtended(64);
+    keepExactly();
     return 0;
   }
+  keepA();
   const distance = A.exp - B.exp;
   let quotient: u64 = 0;
   let codes: u32 = 0;

@@ -59,16 +59,16 @@ export function encodeTime(ms: number, format: TimeFormat): TimeRegisters {
     day: encode(date.getUTCDate(), format),
     month: encode(date.getUTCMonth() + 1, format),
     year: encode(year % 100, format),
-    century: encode(Math.floor(year / 100), format),
+    century: encode(Math.floor(year / 100) % 100, format),
   };
 }
 
-/** Values out of range carry over, as February 30. @returns milliseconds since 1970 */
+/** Values out of range carry over, as February 30; the year has four digits. @returns milliseconds since 1970 */
 export function decodeTime(registers: TimeRegisters, format: TimeFormat): number {
   const number = (value: number) => decode(value, format);
   const date = new Date(0);
   date.setUTCFullYear(
-    number(registers.century) * 100 + number(registers.year),
+    (number(registers.century) % 100) * 100 + (number(registers.year) % 100),
     number(registers.month) - 1,
     number(registers.day),
   );

@@ -5,6 +5,7 @@ import * as assert from 'uvu/assert';
 import { SerialMemory } from '../../../../src/hw/char/serial/serial-memory.js';
 import { UART_WORDS, Uart } from '../../../../src/hw/char/serial/uart.js';
 import { serialWindow } from '../../../../src/hw/char/serial/window.js';
+import { uartHolds, uartSteps } from '../../../support/board-fuzz.js';
 import { LevelIrq, runHere } from '../../../support/port-script.js';
 import { comparable, RECORDED_LENGTH, RECORDED_SEEDS, recording, uartScript } from '../../../support/uart-scripts.js';
 
@@ -98,27 +99,7 @@ test('a break shows in the line status once', () => {
 });
 
 test('whatever is accessed, registers are bytes and the line is up exactly while a cause is shown', () => {
-  const access = fc.record({ offset: fc.nat(9), value: fc.option(fc.nat(255), { nil: undefined }) });
-  const input = fc.record({ receive: fc.nat(255) });
-  fc.assert(
-    fc.property(fc.array(fc.oneof(access, input), { maxLength: 200 }), (steps) => {
-      const { uart, irq } = port();
-      for (const step of steps) {
-        if ('receive' in step) uart.receive(step.receive);
-        else if (step.value !== undefined) uart.write(step.offset, step.value);
-        else {
-          const up = irq.up;
-          const value = uart.read(step.offset);
-          assert.ok(Number.isInteger(value) && value >= 0 && value <= 255);
-          if (step.offset === 2) assert.is((value & 1) === 0, up);
-        }
-        assert.ok(uart.room >= 0 && uart.room <= 16);
-      }
-      uart.reset();
-      assert.is(uart.read(5), 0x60);
-      assert.is(irq.up, false);
-    }),
-  );
+  fc.assert(fc.property(uartSteps, uartHolds));
 });
 
 test.run();

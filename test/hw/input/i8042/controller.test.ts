@@ -3,6 +3,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { I8042Memory, i8042Mappings } from '../../../../src/hw/input/i8042/window.js';
 import { IoBus } from '../../../../src/system/io-bus.js';
+import { keyboardHolds, keyboardSteps } from '../../../support/board-fuzz.js';
 import { LevelIrq } from '../../../support/port-script.js';
 
 const test = suite('hw/input/i8042/controller');
@@ -84,16 +85,7 @@ test('a byte for the mouse goes nowhere', () => {
 });
 
 test('whatever is accessed, answers are bytes', () => {
-  const access = fc.record({ port: fc.constantFrom(0x60, 0x64), value: fc.option(fc.nat(255), { nil: undefined }) });
-  fc.assert(
-    fc.property(fc.array(access, { maxLength: 60 }), (accesses) => {
-      const { read, write } = keyboard();
-      for (const { port, value } of accesses) {
-        if (value !== undefined) write(port, value);
-        else assert.ok(read(port) >= 0 && read(port) <= 255);
-      }
-    }),
-  );
+  fc.assert(fc.property(keyboardSteps, keyboardHolds));
 });
 
 test.run();

@@ -3,6 +3,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { CMOS_BYTES, Mc146818 } from '../../../../src/hw/rtc/mc146818/rtc.js';
 import { decodeTime, encodeTime, nextAlarm, period } from '../../../../src/hw/rtc/mc146818/time.js';
+import { clockHolds, clockSteps } from '../../../support/board-fuzz.js';
 import { LevelIrq } from '../../../support/port-script.js';
 
 const test = suite('hw/rtc/mc146818');
@@ -150,24 +151,7 @@ test('a reset takes the interrupts away; time and RAM stay', () => {
 });
 
 test('nothing that is written makes it fail', () => {
-  const step = fc.record({
-    register: fc.nat(127),
-    value: fc.option(fc.nat(255), { nil: undefined }),
-    pass: fc.nat(100_000),
-  });
-  fc.assert(
-    fc.property(fc.array(step, { maxLength: 50 }), (steps) => {
-      const { rtc, pass } = clock();
-      for (const { register, value, pass: ms } of steps) {
-        if (value !== undefined) rtc.write(register, value);
-        const result = rtc.read(register);
-        assert.ok(Number.isInteger(result) && result >= 0 && result <= 255, `${register}: ${result}`);
-        const next = rtc.nextEvent();
-        assert.ok(next === undefined || next > 0);
-        pass(ms);
-      }
-    }),
-  );
+  fc.assert(fc.property(clockSteps, clockHolds));
 });
 
 test.run();
