@@ -2,11 +2,10 @@ import { createConnection, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { demoEif } from '../support/boot-files.js';
-import { deadline, eventually } from '../support/deadline.js';
-import { EnclaveProcess } from '../support/enclave-process.js';
+import { eventually } from '../support/deadline.js';
+import { BOOT_MS, withLinux } from '../support/linux-process.js';
 
-const test = suite('nitro-enclave: as many vsock connections as Linux in an enclave serves');
+const test = suite('nitro-enclave: vsock connections with Linux in the enclave');
 
 const ECHO_PORT = 5006;
 const CONNECTIONS = 1000;
@@ -42,38 +41,54 @@ class Echo {
   }
 }
 
+const machine = 'vsock-uds=DIR/vsock';
+
 test('1,000 at once are all served while one does not read; those beyond the limit are refused', async () => {
-  const machine = new EnclaveProcess({
-    program: { image: demoEif },
-    accel: 'tcg',
-    machine: 'vsock-uds=DIR/vsock',
-    args: ['-m', '256M'],
+  await withLinux({ machine }, async (linux) => {
+    const clients: Echo[] = [];
+    const connect = (count: number) => {
+      const more = Array.from({ length: count }, () => new Echo(join(linux.dir, 'vsock')));
+      clients.push(...more);
+      return more;
+    };
+    try {
+      await linux.says('enclave: ready', BOOT_MS);
+      const many = connect(CONNECTIONS);
+      await eventually('all connections', () => many.every(({ open }) => open), WAIT_MS);
+      const [stuck] = connect(1);
+      await eventually('the stuck one', () => stuck?.open === true, WAIT_MS);
+      stuck?.socket.pause();
+      stuck?.socket.write(Buffer.alloc(2 ** 20));
+      for (const [index, { socket }] of many.entries()) socket.write(`connection ${index}`);
+      await eventually('all echoes', () => many.every(({ echoed }, i) => echoed === `connection ${i}`), WAIT_MS);
+      const beyond = connect(LIMIT - CONNECTIONS - 1 + 10);
+      await eventually('the answers', () => beyond.every(({ open, ended }) => open || ended), WAIT_MS);
+      assert.is(beyond.filter(({ open }) => open).length, LIMIT - CONNECTIONS - 1);
+    } finally {
+      for (const { socket } of clients) socket.destroy();
+    }
   });
-  const path = join(machine.dir, 'vsock');
-  const clients: Echo[] = [];
-  const connect = (count: number) => {
-    const more = Array.from({ length: count }, () => new Echo(path));
-    clients.push(...more);
-    return more;
-  };
-  try {
-    await machine.says('enclave: ready', WAIT_MS);
-    const many = connect(CONNECTIONS);
-    await eventually('all connections', () => many.every(({ open }) => open), WAIT_MS);
-    const [stuck] = connect(1);
-    await eventually('the stuck one', () => stuck?.open === true, WAIT_MS);
-    stuck?.socket.pause();
-    stuck?.socket.write(Buffer.alloc(2 ** 20));
-    for (const [index, { socket }] of many.entries()) socket.write(`connection ${index}`);
-    await eventually('all echoes', () => many.every(({ echoed }, i) => echoed === `connection ${i}`), WAIT_MS);
-    const beyond = connect(LIMIT - CONNECTIONS - 1 + 10);
-    await eventually('the answers', () => beyond.every(({ open, ended }) => open || ended), WAIT_MS);
-    assert.is(beyond.filter(({ open }) => open).length, LIMIT - CONNECTIONS - 1);
-    await deadline('the monitor', (await machine.qmp()).run('query-status'));
-  } finally {
-    for (const { socket } of clients) socket.destroy();
-    await machine.stop();
-  }
+});
+
+test('a connection stands still while the machine is stopped, goes on with it, and ends with a reset', async () => {
+  await withLinux({ machine }, async (linux) => {
+    const qmp = await linux.qmp();
+    await linux.says('enclave: ready', BOOT_MS);
+    const echo = new Echo(join(linux.dir, 'vsock'));
+    await eventually('the connection', () => echo.open, WAIT_MS);
+    await qmp.run('stop');
+    echo.socket.write('meanwhile');
+    await new Promise((resolve) => setTimeout(resolve, 1_000));
+    assert.is(echo.echoed, '');
+    await qmp.run('cont');
+    await eventually('the echo', () => echo.echoed === 'meanwhile', WAIT_MS);
+    await qmp.run('system_reset');
+    await eventually('the end of the connection', () => echo.ended, WAIT_MS);
+    await linux.says('enclave: ready', BOOT_MS, 2);
+    const next = new Echo(join(linux.dir, 'vsock'));
+    await eventually('the next connection', () => next.open, WAIT_MS);
+    next.socket.destroy();
+  });
 });
 
 test.run();
