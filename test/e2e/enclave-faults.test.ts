@@ -4,15 +4,13 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { readRoot, verifyDocument } from '../../src/attestation/index.js';
 import { EnclaveClient } from '../../src/demo/enclave-client.js';
-import { demoEif } from '../support/boot-files.js';
 import { deadline } from '../support/deadline.js';
-import { EnclaveProcess } from '../support/enclave-process.js';
+import { BOOT_MS, LinuxProcess } from '../support/linux-process.js';
 import type { QmpConnection } from '../support/qmp-connection.js';
 
 /** docs/fault-injection.md, as a Linux in an enclave meets it: the demonstration enclave on the software CPU. */
 const test = suite('nitro-enclave: faults, as a guest sees them');
 
-const BOOT_MS = 120_000;
 const ECHO_PORT = 5006;
 
 interface Fault {
@@ -23,12 +21,7 @@ interface Fault {
 }
 
 /** One machine for all tests: what each turns on is used up or turned off by it. */
-const machine = new EnclaveProcess({
-  program: { image: demoEif },
-  accelerator: 'tcg',
-  machine: 'vsock-uds=DIR/vsock',
-  args: ['-S', '-m', '256M'],
-});
+const machine = new LinuxProcess({ machine: 'vsock-uds=DIR/vsock', args: ['-S'] });
 const vsock = join(machine.dir, 'vsock');
 let qmp: QmpConnection;
 test.after(() => machine.stop());

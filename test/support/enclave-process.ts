@@ -26,9 +26,8 @@ export function guestProgram(name: GuestProgram): string {
 }
 
 export interface EnclaveOptions {
-  /** What runs: a program, wrapped into an image, or the path of an image. */
-  readonly program: GuestProgram | { readonly image: string };
-  /** Command line of a program's image. */
+  readonly program: GuestProgram;
+  /** Command line of the image. */
   readonly cmdline?: string;
   /** Properties of the machine, `acpi=on,...`; DIR stands for the process's own directory. */
   readonly machine?: string;
@@ -49,7 +48,7 @@ export class EnclaveProcess extends MachineProcess {
     const { program, cmdline = 'console=ttyS0', machine = '', args = [], serial = 'stdio' } = options;
     const { accelerator = 'kvm' } = options;
     const dir = scratchDir();
-    const image = typeof program === 'string' ? wrap(dir, program, cmdline) : program.image;
+    const image = wrap(dir, program, cmdline);
     const own = ['-M', `nitro-enclave${machine === '' ? '' : `,${machine}`}`, '-accel', accelerator, '-m', '64M'];
     super(dir, [...own, '-kernel', image, ...args], serial);
     this.image = image;
