@@ -310,6 +310,7 @@ export default async function nitroEnclave(api: ModuleApi): Promise<void> {
         readRegisters: (cpu) => this.#turn(() => vm.readRegisters(cpu)),
         translate: (cpu, address) => this.#turn(() => vm.translate(cpu, address)),
         injectNmi: () => this.#turn(() => vm.injectNmi()),
+        disassemble: vm.disassemble,
       };
     }
 

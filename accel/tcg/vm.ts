@@ -3,6 +3,7 @@ import type { CpuState } from '../../src/hw/i386/cpu-state.js';
 import type { GuestCpuid } from '../../src/hw/i386/cpuid/guest-cpuid.js';
 import { HIGH_RAM } from '../../src/hw/i386/memory-layout.js';
 import { type IrqPlan, SharedIrqWords } from '../../src/hw/intc/irq-lines.js';
+import type { Disassemble } from '../../src/system/machine.js';
 import type { Vm, VmConfig, VmEvent, VmRam } from '../accel.js';
 import * as s from './core/state.js';
 import { createMemory, RAM_MAX } from './core.js';
@@ -93,6 +94,11 @@ export class TcgVm implements Vm {
   async translate(cpu: number, address: bigint): Promise<bigint | undefined> {
     return await this.#call('translate', cpu, address);
   }
+
+  readonly disassemble: Disassemble = async (bytes, address, mode) => {
+    const { disassemble } = await import('./isa/disassemble.js');
+    return disassemble(bytes, address, mode);
+  };
 
   threadId(): number {
     return this.#handle.threadId;
