@@ -5,6 +5,7 @@ import type { CpuState } from '../src/hw/i386/cpu-state.js';
 import type { IrqPlan } from '../src/hw/intc/irq-lines.js';
 import type { Accelerator } from '../src/system/accelerator.js';
 import type { CpuModel } from '../src/system/cpu.js';
+import type { Disassemble } from '../src/system/machine.js';
 
 export type { CpuRegisters } from '../src/hw/i386/cpu-registers.js';
 export type { Accelerator, AcceleratorClassData } from '../src/system/accelerator.js';
@@ -117,6 +118,8 @@ export interface Vm {
   onEvent(callback: (event: VmEvent) => void): void;
   /** What a debugger works on, where the accelerator can be stopped at any instruction. */
   readonly debug?: DebugTarget;
+  /** Where the accelerator knows instructions. */
+  readonly disassemble?: Disassemble;
   /** Ends all threads and frees all but guest RAM; safe to call twice and while running. No event is told after it. */
   close(): Promise<void>;
 }

@@ -311,6 +311,7 @@ export default async function nitroEnclave(api: ModuleApi): Promise<void> {
         readRegisters: (cpu) => this.#turn(() => vm.readRegisters(cpu)),
         translate: (cpu, address) => this.#turn(() => vm.translate(cpu, address)),
         injectNmi: () => this.#turn(() => vm.injectNmi()),
+        disassemble: vm.disassemble,
       };
     }
 
@@ -333,7 +334,6 @@ export default async function nitroEnclave(api: ModuleApi): Promise<void> {
     maxCpus: 288,
     defaultRamSize: 128 * MIB,
     defaultRamId: 'microvm.ram',
-    reportedRamId: 'microvm.ram',
     defaultCpuType: 'qemu64-x86_64-cpu',
     acpi: true,
     ports: { serial: true, parallel: true },

@@ -281,6 +281,12 @@ export class Engine implements CoreHost {
     return undefined;
   }
 
+  /** The vCPU that makes an access executes nothing after it until a reset; others go on. */
+  standStill(): void {
+    this.#vcpu.stopped = true;
+    this.#view.setUint32(s.BUDGET, 0, true);
+  }
+
   /** The vCPU after the current one that has something to do. */
   #nextVcpu(): number | undefined {
     const count = this.#vcpus.length;
@@ -347,7 +353,7 @@ export class Engine implements CoreHost {
     const kicked = Atomics.load(this.#kickWord, 0) !== 0;
     this.#look(now);
     if (this.#steps) return 0;
-    if (kicked && this.#parts.interrupted()) return 1;
+    if (this.#vcpu.stopped || (kicked && this.#parts.interrupted())) return 1;
     return now >= this.#turnEnds ? 1 : 0;
   }
 

@@ -66,15 +66,16 @@ export function serveTcg(openBoard: OpenBoard): void {
   const thread = new TcgThread(parentPort, requests, (interrupted) => {
     const { memory, ramLow, ramHigh, cpuid, board } = data;
     const lines = new SharedIrqWords(data.lines);
-    return new Engine({
+    const engine: Engine = new Engine({
       memory,
       ramLow,
       ramHigh,
       cpuid,
-      board: openBoard(board, openIrqLines(plan)),
+      board: openBoard(board, openIrqLines(plan), () => engine.standStill()),
       lines,
       interrupted,
     });
+    return engine;
   });
   thread.serve();
 }

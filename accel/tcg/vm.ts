@@ -3,6 +3,7 @@ import type { CpuState } from '../../src/hw/i386/cpu-state.js';
 import type { GuestCpuid } from '../../src/hw/i386/cpuid/guest-cpuid.js';
 import { HIGH_RAM } from '../../src/hw/i386/memory-layout.js';
 import { type IrqPlan, SharedIrqWords } from '../../src/hw/intc/irq-lines.js';
+import type { Disassemble } from '../../src/system/machine.js';
 import type { Vm, VmConfig, VmEvent, VmRam } from '../accel.js';
 import * as s from './core/state.js';
 import { createMemory, RAM_MAX } from './core.js';
@@ -14,6 +15,8 @@ import type { TcgStop } from './tcg-thread.js';
 const MIB = 2 ** 20;
 /** A thread that has not answered by then does not come back. */
 const CALL_LIMIT_MS = 5_000;
+/** V8 has compiled what a boot makes hot by then. What its compiler used, some 250 MiB, stays in the heap otherwise. */
+const TRIM_AFTER_MS = 10_000;
 
 /** A virtual machine of the software CPU, as the main thread drives it. */
 export class TcgVm implements Vm {
@@ -21,6 +24,7 @@ export class TcgVm implements Vm {
   readonly debug: TcgDebug;
   readonly #handle: TcgHandle;
   readonly #listeners: ((event: VmEvent) => void)[] = [];
+  #trim: NodeJS.Timeout | undefined;
   #closed = false;
 
   private constructor(lines: SharedIrqWords, cpus: number, open: (onStop: (stop: TcgStop) => void) => TcgHandle) {
@@ -57,6 +61,7 @@ export class TcgVm implements Vm {
       await vm.close();
       throw new parts.QemuError(`tcg: ${(error as Error).message}`, { cause: error });
     }
+    vm.#trim = setTimeout(() => void parts.host.trimHeap(), TRIM_AFTER_MS).unref();
     return vm;
   }
 
@@ -90,12 +95,18 @@ export class TcgVm implements Vm {
     return await this.#call('translate', cpu, address);
   }
 
+  readonly disassemble: Disassemble = async (bytes, address, mode) => {
+    const { disassemble } = await import('./isa/disassemble.js');
+    return disassemble(bytes, address, mode);
+  };
+
   threadId(): number {
     return this.#handle.threadId;
   }
 
   async close(): Promise<void> {
     this.#closed = true;
+    clearTimeout(this.#trim);
     await this.#handle.end();
   }
 }

@@ -114,7 +114,7 @@ async function tryAccelerator(
     if (!(cause instanceof QemuError)) throw error;
     await accel.shutdown();
     system.report.error(cause, at);
-    const reason = cause.message.slice(cause.message.lastIndexOf(': ') + 2);
+    const reason = cause.message.split(': ').at(-1);
     system.report.error(new QemuError(`failed to initialize ${option.name}: ${reason}`), at);
     return undefined;
   }

@@ -139,6 +139,7 @@ export const libc = {
   madviseBlocking: declareBlocking<[address: bigint, length: number, advice: number]>(
     'int madvise(void *, size_t, int)',
   ),
+  mallocTrimBlocking: declareBlocking<[keep: number]>('int malloc_trim(size_t)'),
   /** syscall(2) with the argument types of mbind(2), for which glibc has no wrapper. */
   mbindSyscall: declare<
     [number: number, address: bigint, length: number, mode: number, mask: Uint8Array, maxNode: number, flags: number]

@@ -55,7 +55,22 @@ export interface CpuAccess {
   translate(cpu: number, address: bigint): Promise<bigint | undefined>;
   /** A non-maskable interrupt for every vCPU. */
   injectNmi(): Promise<void>;
+  /** The first instruction of some bytes; undefined where the accelerator knows none. */
+  readonly disassemble?: Disassemble | undefined;
 }
+
+/** Bits of code: what CS says. */
+export type CodeMode = 16 | 32 | 64;
+
+export interface Disassembled {
+  /** Bytes. */
+  readonly length: number;
+  /** AT&T syntax; `.byte` for what is no instruction. */
+  readonly text: string;
+}
+
+/** @param address where the bytes are: branch targets depend on it */
+export type Disassemble = (bytes: Uint8Array, address: bigint, mode: CodeMode) => Promise<Disassembled>;
 
 /** The image of an enclave and what it measures to. */
 export interface EnclaveView {

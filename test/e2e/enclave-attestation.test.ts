@@ -6,12 +6,11 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { readCbor } from '../../src/attestation/cbor.js';
 import { type Plain, plainCbor } from '../support/attestation.js';
-import { EnclaveProcess, enclaveMissing } from '../support/enclave-process.js';
+import { accelerators, type EnclaveAccelerator, EnclaveProcess, enclaveMissing } from '../support/enclave-process.js';
 import { scratchDir } from '../support/scratch.js';
 
 const test = suite('nitro-enclave: a guest asks for its attestation document');
 
-const missing = enclaveMissing();
 const tool = fileURLToPath(new URL('../../bundle/src/bin/nitro-attest.js', import.meta.url));
 const ca = join(scratchDir(), 'ca');
 const nonce = '0102030405060708';
@@ -41,10 +40,16 @@ interface Outcome {
 }
 
 /** Boots a guest that asks once, with faults turned on before it starts, and verifies what it got. */
-async function attest(faults: readonly object[], machine = 'attestation=ca0'): Promise<Outcome> {
+async function attest(
+  accelerator: EnclaveAccelerator,
+  faults: readonly object[],
+  machine = 'attestation=ca0',
+  asked = request,
+): Promise<Outcome> {
   const enclave = new EnclaveProcess({
+    accelerator,
     program: 'nsm',
-    cmdline: `request=${request.toString('hex')}`,
+    cmdline: `request=${asked.toString('hex')}`,
     machine: `${machine},parent-id=${parentId},id=i-0123-enc4567`,
     args: ['-no-reboot', '-S', '-object', `nitro-attestation-ca,id=ca0,dir=${ca}`],
   });
@@ -76,21 +81,27 @@ function documentIn(response: Uint8Array): Uint8Array | undefined {
     : undefined;
 }
 
-function guestTest(name: string, body: () => Promise<void>): void {
-  test(name, async () => {
-    if (missing !== undefined) {
-      console.log(`SKIP ${missing}`);
-      return;
-    }
-    await body();
-  });
+function guestTest(name: string, body: (accelerator: EnclaveAccelerator) => Promise<void>): void {
+  for (const accelerator of accelerators) {
+    test(`${accelerator}: ${name}`, async () => {
+      const missing = enclaveMissing(accelerator);
+      if (missing !== undefined) {
+        console.log(`SKIP ${missing}`);
+        return;
+      }
+      await body(accelerator);
+    });
+  }
 }
 
-guestTest('nitro-attest accepts the document, with the registers of the image and of the parent', async () => {
-  const { status, report } = await attest([]);
-  assert.is(status, 0, report);
-  assert.match(report, /PCR0, PCR1, PCR2, PCR8, PCR4 as expected/);
-});
+guestTest(
+  'nitro-attest accepts the document, with the registers of the image and of the parent',
+  async (accelerator) => {
+    const { status, report } = await attest(accelerator, []);
+    assert.is(status, 0, report);
+    assert.match(report, /PCR0, PCR1, PCR2, PCR8, PCR4 as expected/);
+  },
+);
 
 const faults: [name: string, status: number, fault: object][] = [
   ['leaf-expired', 13, {}],
@@ -103,24 +114,32 @@ const faults: [name: string, status: number, fault: object][] = [
   ['clock-jump', 13, { value: 864_000 }],
 ];
 for (const [fault, expected, more] of faults) {
-  guestTest(`with ${fault} it fails with status ${expected}`, async () => {
-    const { status, report } = await attest([{ fault, ...more }]);
+  guestTest(`with ${fault} it fails with status ${expected}`, async (accelerator) => {
+    const { status, report } = await attest(accelerator, [{ fault, ...more }]);
     assert.is(status, expected, report);
   });
 }
 
-guestTest('with nsm-error the guest gets that error', async () => {
-  const { response } = await attest([{ fault: 'nsm-error', value: 6, count: 1 }]);
+guestTest('with nsm-error the guest gets that error', async (accelerator) => {
+  const { response } = await attest(accelerator, [{ fault: 'nsm-error', value: 6, count: 1 }]);
   assert.equal(Buffer.from(response), plainCbor(new Map([['Error', 'BufferTooSmall']])));
 });
 
-guestTest("attestation=unsigned gives QEMU's form, which nobody accepts", async () => {
-  const { status, report } = await attest([], 'attestation=unsigned');
+guestTest('with entropy-starvation the guest gets no random bytes', async (accelerator) => {
+  const asked = plainCbor('GetRandom');
+  const starved = await attest(accelerator, [{ fault: 'entropy-starvation' }], undefined, asked);
+  assert.equal(Buffer.from(starved.response), plainCbor(new Map([['Error', 'InternalError']])));
+  const { response } = await attest(accelerator, [], undefined, asked);
+  assert.ok(response.length > 256);
+});
+
+guestTest("attestation=unsigned gives QEMU's form, which nobody accepts", async (accelerator) => {
+  const { status, report } = await attest(accelerator, [], 'attestation=unsigned');
   assert.is(status, 10, report);
 });
 
-guestTest('in debug mode the registers are zero', async () => {
-  const { status, report } = await attest([], 'attestation=ca0,debug-mode=on');
+guestTest('in debug mode the registers are zero', async (accelerator) => {
+  const { status, report } = await attest(accelerator, [], 'attestation=ca0,debug-mode=on');
   assert.is(status, 16, report);
 });
 

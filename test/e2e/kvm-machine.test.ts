@@ -123,7 +123,7 @@ kvmTest('a guest that KVM cannot run further leaves a machine that can be looked
 const refusals: [accel: string, cpu: string, text: RegExp][] = [
   ['kvm,device=/nonexistent', 'host', /Could not access KVM kernel module: No such file or directory\n/],
   ['kvm,device=/dev/null', 'host', /kvm version too old\n/],
-  ['kvm,kernel-irqchip=split', 'host', /kernel-irqchip=split is not available\n/],
+  ['kvm,kernel-irqchip=split', 'host', /failed to initialize kvm: kernel-irqchip=split is not available\n$/],
   [
     'kvm',
     'host,+3dnow,+xop,enforce',

@@ -87,6 +87,9 @@ test('a real gdb breaks, watches, steps and changes code on the software CPU, an
   try {
     await emulator.started();
     const output = await emulator.debug([
+      `x/12i ${FIRST_CALL.at}`,
+      `monitor x/12i ${FIRST_CALL.at}`,
+      `monitor xp/12i ${FIRST_CALL.at}`,
       `rwatch *(int *) ${READ_INIT_SIZE.address}`,
       'continue',
       'printf "RWATCH %lx\\n", $rip',
@@ -115,6 +118,12 @@ test('a real gdb breaks, watches, steps and changes code on the software CPU, an
       'detach',
     ]);
     assert.match(output, new RegExp(`RWATCH ${READ_INIT_SIZE.behind.toString(16)}`));
+    // A virtual address is a physical one here.
+    const theirs = [...output.matchAll(/^(?:=>)? +0x([0-9a-f]+):\t/gm)].map(([, at = '']) => Number.parseInt(at, 16));
+    const ours = [...output.matchAll(/^0x([0-9a-f]{8}): /gm)].map(([, at = '']) => Number.parseInt(at, 16));
+    assert.is(theirs.length, 12);
+    assert.equal(ours, [...theirs, ...theirs]);
+    assert.match(output, /^0x00100269: {2}e8 d2 f8 2e 00 {11}callq {4}0x3efb40$/m);
     const shown = output.slice(output.indexOf('CPU#0'));
     for (const name of [...general, ...numbered, 'rip']) {
       const value = new RegExp(`REG ${name} ([0-9a-f]{16})`).exec(output)?.[1];

@@ -1,11 +1,7 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { closeSync, constants, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { deadline, eventually } from './deadline.js';
 import { makeImage, text } from './eif-image.js';
-import { emulatorPath } from './emulator.js';
-import { connectQmp, type QmpConnection } from './qmp-connection.js';
+import { MachineProcess } from './machine-process.js';
 import { scratchDir } from './scratch.js';
 
 /** Programs of test/guests/programs. */
@@ -30,13 +26,13 @@ export function guestProgram(name: GuestProgram): string {
 }
 
 export interface EnclaveOptions {
-  /** `kvm` by default. */
-  readonly accelerator?: EnclaveAccelerator;
   readonly program: GuestProgram;
   /** Command line of the image. */
   readonly cmdline?: string;
-  /** Properties of the machine, `acpi=on,...`. */
+  /** Properties of the machine, `acpi=on,...`; DIR stands for the process's own directory. */
   readonly machine?: string;
+  /** `kvm` by default. */
+  readonly accelerator?: EnclaveAccelerator;
   /** Further arguments; DIR stands for the process's own directory. */
   readonly args?: readonly string[];
   /** The console goes to stdout by default. */
@@ -44,74 +40,30 @@ export interface EnclaveOptions {
 }
 
 /** The emulator with `-M nitro-enclave` and a guest program in an EIF. */
-export class EnclaveProcess {
-  readonly dir = scratchDir();
-  readonly image = join(this.dir, 'guest.eif');
+export class EnclaveProcess extends MachineProcess {
+  readonly image: string;
   readonly accelerator: EnclaveAccelerator;
-  readonly child: ChildProcess;
-  readonly exited: Promise<number | null>;
-  /** What the guest wrote. */
-  console = '';
-  stderr = '';
-  readonly #qmpSocket = join(this.dir, 'qmp.sock');
 
   constructor(options: EnclaveOptions) {
-    const {
-      accelerator = 'kvm',
-      program,
-      cmdline = 'console=ttyS0',
-      machine = '',
-      args = [],
-      serial = 'stdio',
-    } = options;
-    this.accelerator = accelerator;
-    const sections = [
-      { type: 1, bytes: readFileSync(guestProgram(program)) },
-      { type: 2, bytes: text(cmdline) },
-      { type: 3, bytes: text('a ramdisk') },
-      { type: 5, bytes: text('{}') },
-    ];
-    writeFileSync(this.image, makeImage({ sections }));
-    const here = (arg: string) => arg.replaceAll('DIR', this.dir);
+    const { program, cmdline = 'console=ttyS0', machine = '', args = [], serial = 'stdio' } = options;
+    const { accelerator = 'kvm' } = options;
+    const dir = scratchDir();
+    const image = wrap(dir, program, cmdline);
     const own = ['-M', `nitro-enclave${machine === '' ? '' : `,${machine}`}`, '-accel', accelerator, '-m', '64M'];
-    const quiet = ['-nodefaults', '-display', 'none', '-serial', here(serial), '-kernel', this.image];
-    const monitor = ['-qmp', `unix:${this.#qmpSocket},server=on,wait=off`];
-    this.child = spawn(process.execPath, [emulatorPath(), ...own, ...quiet, ...monitor, ...args.map(here)]);
-    this.child.stdout?.setEncoding('latin1').on('data', (piece: string) => {
-      this.console += piece;
-    });
-    this.child.stderr?.setEncoding('utf8').on('data', (piece: string) => {
-      this.stderr += piece;
-    });
-    this.exited = once(this.child, 'close').then(() => this.child.exitCode);
+    super(dir, [...own, '-kernel', image, ...args], serial);
+    this.image = image;
+    this.accelerator = accelerator;
   }
+}
 
-  /** The monitor. */
-  async qmp(): Promise<QmpConnection> {
-    return await connectQmp(this.#qmpSocket, this.exited);
-  }
-
-  /** Waits until the guest has written this. */
-  async says(wanted: string, ms = 30_000): Promise<void> {
-    try {
-      await eventually(`'${wanted}'`, () => this.console.includes(wanted), ms);
-    } catch (error) {
-      throw new Error(`${(error as Error).message}; console: ${this.console.slice(-500)}; stderr: ${this.stderr}`);
-    }
-  }
-
-  /** Types at the console. */
-  type(input: string): void {
-    this.child.stdin?.write(input);
-  }
-
-  /** Exit status, once it has ended by itself. */
-  async status(): Promise<number | null> {
-    return await deadline(`the end of the emulator (${this.stderr})`, this.exited, 30_000);
-  }
-
-  async stop(): Promise<void> {
-    this.child.kill('SIGKILL');
-    await deadline('the end of the emulator', this.exited);
-  }
+function wrap(dir: string, program: GuestProgram, cmdline: string): string {
+  const path = join(dir, 'guest.eif');
+  const sections = [
+    { type: 1, bytes: readFileSync(guestProgram(program)) },
+    { type: 2, bytes: text(cmdline) },
+    { type: 3, bytes: text('a ramdisk') },
+    { type: 5, bytes: text('{}') },
+  ];
+  writeFileSync(path, makeImage({ sections }));
+  return path;
 }

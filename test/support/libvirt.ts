@@ -198,9 +198,9 @@ export class Terminal {
   }
 
   /** Waits for output. */
-  async until(pattern: string | RegExp): Promise<void> {
+  async until(pattern: string | RegExp, ms = LIMIT_MS): Promise<void> {
     const has = () => (typeof pattern === 'string' ? this.output.includes(pattern) : pattern.test(this.output));
-    await eventually(`${pattern} from virsh ${this.#what}`, has, LIMIT_MS).catch((error: Error) => {
+    await eventually(`${pattern} from virsh ${this.#what}`, has, ms).catch((error: Error) => {
       throw new Error(`${error.message}: ${this.output}`);
     });
   }

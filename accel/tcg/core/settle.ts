@@ -7,7 +7,7 @@ import { poll as hostPoll, takeInterrupt } from './host';
 import { deliverException, deliverInterrupt } from './interrupts';
 import { EXECUTE, fillTlb, NO_ADDRESS, PAGE_MASK, ramAddress, translate } from './paging';
 import { codeBase, here, next, pointerAt } from './position';
-import { LENGTH, LINK, NEXT, OFFSET, OP, RECORD_SIZE } from './record';
+import { FORM, IMM, LENGTH, LINK, NEXT, OFFSET, OP, RECORD_SIZE, SCALE } from './record';
 import {
   BUDGET,
   CPL,
@@ -44,6 +44,15 @@ import {
   TRAPS,
 } from './state';
 import {
+  FLAG_USE,
+  FLAGS_JUMP,
+  FLAGS_READS,
+  FLAGS_SAFE,
+  FLAGS_SETS,
+  FORM_EI,
+  FUSE_ROW,
+  FUSED,
+  HOT_COUNT,
   OP_BREAKPOINT,
   OP_CROSS,
   OP_LINK,
@@ -52,6 +61,7 @@ import {
   OP_STALE,
   OP_TOO_LONG,
   OP_UNIMPLEMENTED,
+  QUIET,
 } from './tables';
 
 const PAGE_SIZE: u32 = 4096;
@@ -112,6 +122,34 @@ function room(code: usize, offset: u32): usize {
   return first;
 }
 
+/**
+ * Makes the instruction `earlier` silent when `rec` replaces all of its flags before anything can see them.
+ * Returns the one to watch from now on, or 0.
+ */
+function watchFlags(earlier: usize, rec: usize): usize {
+  const op = <u32>load<u16>(rec, OP);
+  if (op >= HOT_COUNT) return 0;
+  let use = <u32>load<u8>(FLAG_USE + op);
+  // A shift by 0 changes no flags.
+  if (load<u8>(rec, FORM) == FORM_EI && (load<u8>(rec, IMM) & 31) == 0) use &= ~FLAGS_SETS;
+  const unseen = (use & FLAGS_SAFE) != 0 && (use & FLAGS_READS) == 0;
+  if (earlier != 0 && unseen && (use & FLAGS_SETS) != 0) {
+    store<u16>(earlier, load<u16>(QUIET + ((<usize>load<u16>(earlier, OP)) << 1)), OP);
+  }
+  if (load<u16>(QUIET + (op << 1)) != 0) return rec;
+  return unseen && (use & FLAGS_SETS) == 0 ? earlier : 0;
+}
+
+/** Joins a conditional jump with the instruction before it, whose handler does both; the jump's record stays. */
+function join(earlier: usize, rec: usize): void {
+  const op = <u32>load<u16>(earlier, OP);
+  const jump = <u32>load<u16>(rec, OP);
+  if (op >= HOT_COUNT || jump >= HOT_COUNT || (load<u8>(FLAG_USE + jump) & FLAGS_JUMP) == 0) return;
+  const row = <usize>load<u8>(FUSE_ROW + op);
+  const both = load<u16>(FUSED + (((row << 4) + <usize>load<u8>(rec, SCALE)) << 1));
+  if (both != 0) store<u16>(earlier, both, OP);
+}
+
 /** Decodes from an offset of a page to where execution can't go on. The first record, or 0 when all code was forgotten. */
 function decodeRun(code: usize, offset: u32): usize {
   const map = load<usize>(code, PAGE_MAP);
@@ -119,6 +157,9 @@ function decodeRun(code: usize, offset: u32): usize {
   let first: usize = 0;
   let at = offset;
   let count: u32 = 0;
+  // The last instruction whose flags nothing has read so far, and the last one.
+  let silent: usize = 0;
+  let last: usize = 0;
   while (true) {
     const rec = room(code, at);
     if (rec == 0) return 0;
@@ -146,6 +187,9 @@ function decodeRun(code: usize, offset: u32): usize {
       return first;
     }
     store<usize>(map + (at << 2), rec);
+    silent = watchFlags(silent, rec);
+    if (rec == last + RECORD_SIZE) join(last, rec);
+    last = rec;
     at += length;
     count += 1;
     if (ends) return first;

@@ -1,3 +1,4 @@
+import { flagUse } from './fuse.js';
 import { type Entry, type Handler, modeBound, type Numbering, numberHandlers } from './handlers.js';
 import { immediateKinds, type Operand, registerClasses, type Shape, sizeKinds } from './operands.js';
 import type { Row } from './row.js';
@@ -73,6 +74,7 @@ function tables({ trees, entries, handlers, hotCount }: Numbering): string {
     `export const ENTRY_SIZE: u32 = ${ENTRY_SIZE};`,
     `export const LEAF_BITS: u32 = ${LEAF_BITS};`,
     `export const HOT_COUNT: u32 = ${hotCount};`,
+    ...flagTables(handlers, hotCount),
     ...forms.map((form, i) => `export const FORM_${form || 'NONE'}: u32 = ${i};`),
     ...selectors.map(({ name }, i) => `export const SELECT_${name.toUpperCase()}: u32 = ${i + 1};`),
     ...Object.entries(immediateKinds).map(([name, i]) => `export const IMM_${name.toUpperCase()}: u32 = ${i};`),
@@ -82,6 +84,21 @@ function tables({ trees, entries, handlers, hotCount }: Numbering): string {
       (name) => `export const OP_${name.toUpperCase()}: u32 = ${special(name)};`,
     ),
   ].join('\n')}\n`;
+}
+
+/** What the decoder knows of hot handlers: their use of flags, their silent forms, and those joined with a jump. */
+function flagTables(handlers: readonly Handler[], hotCount: number): string[] {
+  const by = new Map(handlers.map((handler) => [handler.number, handler]));
+  const hot = Array.from({ length: hotCount }, (_, number) => by.get(number));
+  const fusable = hot.filter((handler) => handler?.fused !== undefined);
+  const joined = fusable.flatMap((handler) => Array.from({ length: 16 }, (_, code) => handler?.fused?.get(code) ?? 0));
+  return [
+    `export const FLAG_USE: usize = memory.data<u8>([${hot.map((handler) => handler?.use ?? flagUse.reads).join()}]);`,
+    `export const QUIET: usize = memory.data<u16>([${hot.map((handler) => handler?.quiet ?? 0).join()}]);`,
+    `export const FUSE_ROW: usize = memory.data<u8>([${hot.map((handler) => fusable.indexOf(handler) + 1).join()}]);`,
+    `export const FUSED: usize = memory.data<u16>([${[...new Array<number>(16).fill(0), ...joined].join()}]);`,
+    ...Object.entries(flagUse).map(([name, bit]) => `export const FLAGS_${name.toUpperCase()}: u32 = ${bit};`),
+  ];
 }
 
 /** The fields are named in core/decode.ts. */
@@ -134,7 +151,7 @@ function shareVariables(bodies: readonly string[]): { bodies: string[]; declarat
 }
 
 function hotSwitch({ handlers }: Numbering): string {
-  const hot = handlers.filter(({ body }) => body !== undefined);
+  const hot = handlers.filter(({ body }) => body !== undefined).sort((a, b) => a.number - b.number);
   const { bodies, declarations } = shareVariables(hot.map(({ body }) => body ?? ''));
   const cases = hot.map(({ number }, i) => `      case ${number}: {\n    ${bodies[i]}\n      }`);
   return `import { PENDING, GPR, SLOT_PAGE, FLAG_RES, FLAG_AUX, EXEC_KEY, TLB, TLB_WRITE, TLB_EXEC, BUDGET } from './state';

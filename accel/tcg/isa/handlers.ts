@@ -1,5 +1,6 @@
 import { features } from './features.js';
 import type { Kind, Size } from './fragments.js';
+import { fuse, quiet, useOf } from './fuse.js';
 import { hot, hotSpecial } from './hot.js';
 import type { Shape } from './operands.js';
 import type { Row } from './row.js';
@@ -27,6 +28,12 @@ export interface Handler {
   readonly row?: Row;
   readonly shape?: Shape;
   readonly special?: string;
+  /** Bits of flagUse. */
+  readonly use?: number;
+  /** The handler that leaves the flags alone. */
+  readonly quiet?: number;
+  /** Handlers of this one and a conditional jump behind it, by condition code. */
+  readonly fused?: ReadonlyMap<number, number>;
 }
 
 /** How the decoder makes a record of an encoding. */
@@ -99,6 +106,29 @@ export function numberHandlers(): Numbering {
   const planned = new Map<Encoding, { hot: (string | undefined)[]; general: string }>();
   let number = 0;
 
+  const addHot = (id: string, body: string, { row, shape }: Encoding, size: Size, kind: Kind) => {
+    const own = number++;
+    const { name } = row;
+    const { form } = shape;
+    const variant = (suffix: string, text: string) => {
+      const handler = { number: number++, body: text, row, shape };
+      hotHandlers.set(`${id} ${suffix}`, handler);
+      return handler.number;
+    };
+    const silent = quiet(name, form, size, kind, body);
+    const fused = [...fuse(name, form, size, kind, body)].map(
+      ([code, text]) => [code, variant(`+${code}`, text)] as const,
+    );
+    hotHandlers.set(id, {
+      number: own,
+      body,
+      row,
+      shape,
+      use: useOf(name, form, kind, body),
+      ...(silent === undefined ? {} : { quiet: variant('quiet', silent) }),
+      ...(fused.length === 0 ? {} : { fused: new Map(fused) }),
+    });
+  };
   for (const [name, body] of Object.entries(hotSpecial)) {
     hotHandlers.set(`special ${name}`, { number: number++, body, special: name });
   }
@@ -115,7 +145,7 @@ export function numberHandlers(): Numbering {
         const id = `${key} ${size} ${kind}`;
         const body = hotHandlers.get(id)?.body ?? template(size, kind);
         if (body === undefined) continue;
-        if (!hotHandlers.has(id)) hotHandlers.set(id, { number: number++, body, row, shape });
+        if (!hotHandlers.has(id)) addHot(id, body, encoding, size, kind);
         names[4 * size + kind] = id;
       }
     }

@@ -190,7 +190,7 @@ for (const form of ['GE', 'GEI']) {
         ? `const w: i64 = <i64><i32>(${e}) * <i64><i32>(${other}); const r: u32 = <u32>w;
     store<i64>(FLAG_RES, <i64><i32>r); store<u64>(FLAG_AUX, <u64>(w != <i64><i32>w) << 63);`
         : `const a: i64 = <i64>(${e}); const b: i64 = <i64>(${other}); const r: i64 = a * b;
-    store<i64>(FLAG_RES, r); store<u64>(FLAG_AUX, <u64>(((a + 0x80000000) | (b + 0x80000000)) >>> 32 != 0 && multiplyHigh(a, b) != r >> 63) << 63);`;
+    store<i64>(FLAG_RES, r); store<u64>(FLAG_AUX, <u64>(<u64>(a | b) >> 32 == 0 ? r < 0 : multiplyHigh(a, b) != r >> 63) << 63);`;
     return `${kind === register ? '' : memory(kind, size)} ${product} ${setRegister('REG', size, 'r')} ${next}`;
   };
 }
@@ -234,7 +234,7 @@ const stack64 =
 const pushValue = (value: string) =>
   `const va: u64 = load<u64>(GPR + 32) - 8; ${probe('va', 3, true)} store<u64>(p, ${value}); store<u64>(GPR + 32, va);`;
 
-const TAKEN = 'if (--budget < 0) { rec = poll(rec); break; } continue;';
+export const TAKEN = 'if (--budget < 0) { rec = poll(rec); break; } continue;';
 /** Goes to the record of virtual address `to`; breaks when its page is not known. Declares `found`; `goTo` completes it. */
 const findTarget = (to: string) => `const x: usize = ((<usize>${to} >>> 8) & 0xfff0);
     if (load<u64>(x, TLB_EXEC) != ((${to} & PAGE_MASK) | <u64>load<u32>(EXEC_KEY))) break;

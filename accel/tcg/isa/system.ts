@@ -82,7 +82,7 @@ export const systemRows: readonly Row[] = [
   { opcode: '0f 05', name: 'syscall', ends: true },
   { opcode: '0f 06', name: 'clts' },
   { opcode: '0f 07', name: 'sysret', operands: 'v', ends: true },
-  { opcode: '0f 08', name: 'wbinvd', fn: 'privileged_nop' },
+  { opcode: '0f 08', name: 'invd', fn: 'privileged_nop' },
   { opcode: '0f 09', name: 'wbinvd', fn: 'privileged_nop' },
   { opcode: '0f 0b', name: 'ud2', ends: true },
   { opcode: '0f b9', name: 'ud1', operands: 'Gv,Ev', ends: true, fn: 'ud2' },

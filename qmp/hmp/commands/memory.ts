@@ -1,6 +1,7 @@
 import type { MaybePromise } from '../../../src/qom/property.js';
 import { QemuError } from '../../../src/system/errors.js';
 import { int64 } from '../../../src/system/json.js';
+import type { CodeMode } from '../../../src/system/machine.js';
 import { readPhysical, readVirtual } from '../../guest-memory.js';
 import { type Format, filename, flag, format, int, long, optional } from '../args.js';
 import { defineHmp, type HmpContext } from '../command.js';
@@ -38,7 +39,6 @@ async function dump(
   digits: number,
   read: ReadMemory,
 ): Promise<string> {
-  if (kind === 'i') throw new QemuError('instructions cannot be shown by this program');
   const bytes = kind === 'c' ? 1 : size;
   if (count * bytes > DUMP_MAX) throw new QemuError(`at most ${DUMP_MAX} bytes can be shown at a time`);
   const perLine = bytes === 1 ? 8 : 16;
@@ -58,16 +58,62 @@ async function dump(
   return text;
 }
 
-function dumpPhysical({ system }: HmpContext, format: Format, start: bigint): Promise<string> {
-  return dump(format, start, 8, (address, length) => readPhysical(system, address, length));
+/** Bytes of an instruction in its first line, the longest instruction, and what one command may show. */
+const [LINE_BYTES, INSTRUCTION_MAX, INSTRUCTIONS] = [8, 15, 4096];
+const PAGE = 4096n;
+const [EFER_LMA, CS] = [0x400n, 1];
+const [SEGMENT_LONG, SEGMENT_BIG] = [1 << 21, 1 << 22];
+
+/** What the code segment of the chosen CPU says. */
+async function codeMode({ system, client }: HmpContext): Promise<CodeMode> {
+  const registers = await system.machine.cpuAccess?.readRegisters(client.cpuIndex);
+  const flags = registers?.segments[CS]?.flags ?? 0;
+  if (((registers?.efer ?? 0n) & EFER_LMA) !== 0n && (flags & SEGMENT_LONG) !== 0) return 64;
+  return (flags & SEGMENT_BIG) !== 0 ? 32 : 16;
 }
 
-async function dumpVirtual({ system, client }: HmpContext, format: Format, start: bigint): Promise<string> {
+/** In the columns of QEMU's disassembler (disas/capstone.c, cap_dump_insn). */
+function instructionLines(address: bigint, bytes: Uint8Array, text: string): string {
+  const [mnemonic = '', ...operands] = text.split(' ');
+  const hex = [...bytes].map((byte) => ` ${byte.toString(16).padStart(2, '0')}`);
+  const line = (at: number, rest: string): string => {
+    const head = `0x${(address + BigInt(at)).toString(16).padStart(8, '0')}: `;
+    return `${head}${hex.slice(at, at + LINE_BYTES).join('')}${rest}\n`;
+  };
+  const pad = ' '.repeat(3 * Math.max(0, LINE_BYTES - bytes.length));
+  const first = line(0, `${pad}  ${mnemonic.padEnd(8)} ${operands.join(' ')}`);
+  return bytes.length > LINE_BYTES ? first + line(LINE_BYTES, '') : first;
+}
+
+async function dumpInstructions(ctx: HmpContext, { count }: Format, start: bigint, read: ReadMemory): Promise<string> {
+  const disassemble = ctx.system.machine.cpuAccess?.disassemble;
+  if (disassemble === undefined) throw new QemuError('instructions can be shown with -accel tcg only');
+  if (count > INSTRUCTIONS) throw new QemuError(`at most ${INSTRUCTIONS} instructions can be shown at a time`);
+  const mode = await codeMode(ctx);
+  let text = '';
+  let address = BigInt.asUintN(64, start);
+  for (let i = 0; i < count; i++) {
+    const inPage = Number(PAGE - (address % PAGE));
+    const bytes = (await read(address, INSTRUCTION_MAX)) ?? (await read(address, Math.min(inPage, INSTRUCTION_MAX)));
+    if (bytes === undefined) return `${text}0x${address.toString(16).padStart(8, '0')}: Cannot access memory\n`;
+    const { length, text: instruction } = await disassemble(bytes, address, mode);
+    text += instructionLines(address, bytes.subarray(0, length), instruction);
+    address = BigInt.asUintN(64, address + BigInt(length));
+  }
+  return text;
+}
+
+function dumpPhysical(ctx: HmpContext, format: Format, start: bigint): Promise<string> {
+  const read: ReadMemory = (address, length) => readPhysical(ctx.system, address, length);
+  return format.format === 'i' ? dumpInstructions(ctx, format, start, read) : dump(format, start, 8, read);
+}
+
+async function dumpVirtual(ctx: HmpContext, format: Format, start: bigint): Promise<string> {
+  const { system, client } = ctx;
   const { cpuAccess } = system.machine;
   if (cpuAccess === undefined) return 'Can not dump without CPU\n';
-  return await dump(format, start, 16, (address, length) =>
-    readVirtual(system, cpuAccess, client.cpuIndex, address, length),
-  );
+  const read: ReadMemory = (address, length) => readVirtual(system, cpuAccess, client.cpuIndex, address, length);
+  return await (format.format === 'i' ? dumpInstructions(ctx, format, start, read) : dump(format, start, 16, read));
 }
 
 function expressionText({ format: kind }: Format, value: bigint): string {

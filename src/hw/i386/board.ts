@@ -28,7 +28,11 @@ export interface Board {
   readonly mmio: IoBus;
 }
 
-export type OpenBoard = (plan: BoardPlan, irq: (gsi: number) => IrqLine) => Board;
+/**
+ * @param asked by an access that is being made the guest asks for its reset or end; the vCPU should not go on meanwhile,
+ *   as Linux tries its next way of doing so after a millisecond
+ */
+export type OpenBoard = (plan: BoardPlan, irq: (gsi: number) => IrqLine, asked?: () => void) => Board;
 
 /** What goes into the transfer list when the plan is sent to a thread: the ports of its ropes, each once. */
 export function boardPorts({ ports, mmio }: BoardPlan): MessagePort[] {

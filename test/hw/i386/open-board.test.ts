@@ -61,6 +61,26 @@ test('every device answers at its place, and nothing anywhere else', () => {
   listener.port.close();
 });
 
+test('the vCPU is told when it has asked for the reset or the end of the machine', () => {
+  const { plan, listener } = makePlan();
+  let asked = 0;
+  const { ports, mmio } = openBoard(
+    plan,
+    () => new CountingIrq(),
+    () => {
+      asked += 1;
+    },
+  );
+  ports.write(0x3f8, Uint8Array.of(0x41));
+  ports.write(0x64, Uint8Array.of(0xad));
+  assert.is(asked, 0);
+  ports.write(0x64, Uint8Array.of(0xfe));
+  assert.is(asked, 1);
+  mmio.write(ged.reset, Uint8Array.of(ged.resetValue));
+  assert.is(asked, 2);
+  listener.port.close();
+});
+
 test('a plan with a model that there is not cannot be opened', () => {
   const plan = { ports: [{ model: 'floppy', base: 0x3f0, registers: new SharedArrayBuffer(4) }], mmio: [] };
   assert.throws(() => openBoard(plan, () => new CountingIrq()), "no device model 'floppy'");

@@ -1,5 +1,6 @@
-import { unlink } from 'node:fs/promises';
+import { access, unlink } from 'node:fs/promises';
 import type { Server, Socket } from 'node:net';
+import { dirname } from 'node:path';
 import { asError, QemuError } from '../../../system/errors.js';
 import { osErrorText } from '../../../system/os-error.js';
 import type { GuestDialer, HostStream, VsockBackend, VsockDestination } from './backend.js';
@@ -45,6 +46,8 @@ export class UnixBackend implements VsockBackend {
     const path = this.#path;
     const listen = () => listenNet({ path }, (socket) => void dialWanted(socket, dialer));
     try {
+      // libuv calls a directory that is not there EACCES.
+      await access(dirname(path));
       this.#server = await listen().catch(async (error: unknown) => {
         if (!(await isAbandoned(path))) throw error;
         await unlink(path);

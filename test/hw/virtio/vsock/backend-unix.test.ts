@@ -83,6 +83,19 @@ test('the guest reaches PATH_PORT, half closes and all', async () => {
   stop();
 });
 
+test('a directory that is not there is told as such', async () => {
+  const path = join(directory, 'absent', 'v.sock');
+  const listening = new UnixBackend(path).listen({ dial: () => {} });
+  const error = await deadline(
+    'the error',
+    listening.then(
+      () => 'none',
+      (failure: Error) => failure.message,
+    ),
+  );
+  assert.is(error, `Failed to bind socket to ${path}: No such file or directory`);
+});
+
 test('a file that a gone process left is replaced, a socket in use is not', async () => {
   const first = await machine();
   const second = new UnixBackend(first.path);
