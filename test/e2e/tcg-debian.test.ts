@@ -20,8 +20,7 @@ for (const cpus of [1, 2]) {
     if (guest === undefined) return console.log("SKIP apt-get cannot get Debian's kernel or busybox");
     await withLinux({ ...boots(guest, '-device', 'virtio-rng-device'), cpus }, async (linux) => {
       const qmp = await linux.qmp();
-      await linux.says('INIT-UP', BOOT_MS);
-      assert.match(linux.console, `INIT-UP cpus=${cpus} 6.1.`);
+      await linux.says(`INIT-UP cpus=${cpus} 6.1.`, BOOT_MS);
       // Numbers of devices: virtio 1.2, section 5; Debian 12 has no driver for the NSM.
       assert.match(linux.console, 'DEVICE 0x0013 vmw_vsock_virtio_transport');
       assert.match(linux.console, 'DEVICE 0x0004 virtio_rng');
