@@ -87,6 +87,7 @@ test('a real gdb breaks, watches, steps and changes code on the software CPU, an
   try {
     await emulator.started();
     const output = await emulator.debug([
+      'monitor info tlb',
       `x/12i ${FIRST_CALL.at}`,
       `monitor x/12i ${FIRST_CALL.at}`,
       `monitor xp/12i ${FIRST_CALL.at}`,
@@ -124,6 +125,10 @@ test('a real gdb breaks, watches, steps and changes code on the software CPU, an
     assert.is(theirs.length, 12);
     assert.equal(ours, [...theirs, ...theirs]);
     assert.match(output, /^0x00100269: {2}e8 d2 f8 2e 00 {11}callq {4}0x3efb40$/m);
+    const pages = [...output.matchAll(/^([0-9a-f]{16}): ([0-9a-f]{16}) [-XGPDACTUW]{9}$/gm)];
+    assert.ok(pages.length > 0);
+    for (const [, address, physical] of pages)
+      assert.is(address, physical, 'the loader maps pages at their own address');
     const shown = output.slice(output.indexOf('CPU#0'));
     for (const name of [...general, ...numbered, 'rip']) {
       const value = new RegExp(`REG ${name} ([0-9a-f]{16})`).exec(output)?.[1];
@@ -137,11 +142,18 @@ test('a real gdb breaks, watches, steps and changes code on the software CPU, an
     await emulator.shows('Run /init');
 
     // In the running kernel: the handler of the local APIC's timer, through its page tables.
-    const registers = await emulator.debug(['monitor info registers', 'detach']);
+    const registers = await emulator.debug(['monitor info registers', 'monitor info mem', 'detach']);
     const idt = BigInt(`0x${/IDT= +([0-9a-f]+)/.exec(registers)?.[1]}`);
+    const ranges = [...registers.matchAll(/^([0-9a-f]{16})-([0-9a-f]{16}) [0-9a-f]{16} ([-u]r[-w])$/gm)].map(
+      ([, start, end, rights]) => ({ start: BigInt(`0x${start}`), end: BigInt(`0x${end}`), rights }),
+    );
+    const rightsAt = (address: bigint) => ranges.find(({ start, end }) => address >= start && address < end)?.rights;
+    assert.is(rightsAt(idt), '-r-', 'Linux has its IDT in memory that it cannot write');
+    assert.is(rightsAt(0n), undefined);
     const gate = await emulator.debug([`x/2gx ${hex(idt + 0xecn * 16n)}`, 'detach']);
     const [low = 0n, high = 0n] = [...gate.matchAll(/\t(0x[0-9a-f]{16})/g)].map(([, word = '0']) => BigInt(word));
     const handler = (low & 0xffffn) | ((low >> 32n) & 0xffff0000n) | ((high & 0xffffffffn) << 32n);
+    assert.is(rightsAt(handler), '-r-', 'code of the kernel');
     const tick = await emulator.debug([`hbreak *${hex(handler)}`, 'continue', 'printf "TICK %lx\\n", $rip', 'detach']);
     assert.match(tick, new RegExp(`TICK ${handler.toString(16)}`));
   } finally {

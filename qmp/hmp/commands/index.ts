@@ -5,6 +5,7 @@ import { machineInfo } from './machine-info.js';
 import { memoryCommands } from './memory.js';
 import { miscCommands, miscInfo } from './misc.js';
 import { nitroInfo } from './nitro.js';
+import { pageTableCommands } from './page-tables.js';
 import { qomCommands, qomInfo } from './qom.js';
 import { runStateCommands } from './run-state.js';
 import { virtioInfo } from './virtio.js';
@@ -21,6 +22,7 @@ export const mainCommands: readonly HmpCommand[] = [
 /** Behind `info`. */
 export const infoCommands: readonly HmpCommand[] = [
   ...machineInfo,
+  ...pageTableCommands,
   ...nitroInfo,
   ...virtioInfo,
   ...qomInfo,
