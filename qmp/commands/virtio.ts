@@ -146,16 +146,16 @@ function* virtioDevices(object: QomObject): IterableIterator<VirtioDevice> {
   }
 }
 
-/** @throws QemuError when there is none at the path */
-function deviceAt(system: System, path: string): VirtioDevice {
+/** @param spelling the error's, which is not the same for all commands. @throws QemuError when there is none at the path */
+function deviceAt(system: System, path: string, spelling = 'VirtIODevice'): VirtioDevice {
   const { object } = resolvePath(system.tree.root, path);
   if (object instanceof VirtioDevice && object.realized) return object;
-  throw new QemuError(`Path ${path} is not a VirtIODevice`);
+  throw new QemuError(`Path ${path} is not a ${spelling}`);
 }
 
 /** The registers of a device that has such a queue. @throws QemuError */
-function withQueue(system: System, path: string, queue: number) {
-  const device = deviceAt(system, path);
+function withQueue(system: System, path: string, queue: number, spelling?: string) {
+  const device = deviceAt(system, path, spelling);
   const { registers } = device.transport;
   if (registers.queueMax(queue) === 0) throw new QemuError(`Invalid virtqueue number ${queue}`);
   return { device, registers };
@@ -263,7 +263,7 @@ export const commands = [
     returns: VirtioQueueElement,
     features: ['unstable'],
     handler: async ({ system }, { path, queue, index }) => {
-      const { device, registers } = withQueue(system, path, queue);
+      const { device, registers } = withQueue(system, path, queue, 'VirtIO device');
       const { size, desc, driver, device: used } = registers.queueAddresses(queue);
       if (!registers.queueReady(queue)) throw new QemuError(`Invalid virtqueue number ${queue}`);
       const slot = (index ?? (await device.state())?.queues[queue]?.avail ?? 0) % size;

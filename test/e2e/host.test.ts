@@ -19,6 +19,7 @@ test.after(() => rmSync(directory, { recursive: true }));
 const headers = [
   'sys/epoll.h',
   'sys/eventfd.h',
+  'signal.h',
   'sys/mman.h',
   'sys/socket.h',
   'sys/un.h',
